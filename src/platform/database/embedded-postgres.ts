@@ -1,0 +1,172 @@
+import path from 'node:path';
+import type { Client } from 'pg';
+import { prepareBinaries, type Binaries } from './embedded-binaries.js';
+import { ensureInitialized, openCluster, type Cluster } from './embedded-cluster.js';
+import {
+  adoptServer,
+  connect,
+  findServer,
+  keepAlive,
+  KEEPER_NAME,
+  launchServer,
+  serverUrl,
+  stopServer,
+  type Server,
+} from './embedded-server.js';
+import { withFolderLock } from './folder-lock.js';
+import { processIdentity } from './process-identity.js';
+import { exists } from './unfinished.js';
+
+export interface EmbeddedPostgresOptions {
+  /** Where database, password and log live. Every process that names this folder gets the same server. */
+  folder: string;
+  log: (line: string, details?: object) => void;
+  /** Settings of PostgreSQL, by name, over ours; used when this process starts the server. */
+  settings?: Record<string, string>;
+}
+
+export interface EmbeddedPostgres {
+  /** Of the superuser, with the password in it; the port stays the same for as long as this process lives. */
+  readonly url: string;
+  /** Of the server that runs now, or ran last: a restart after a crash changes it. */
+  pid(): number;
+  /** Stops the server unless another process uses it too; the last one to leave stops it. */
+  stop(): Promise<void>;
+}
+
+/** Milliseconds to wait for another process that starts or stops the server. */
+const LOCK_TIMEOUT = 240_000;
+/** Milliseconds between looks at the server, and between attempts to restart it: first, and at most. */
+const WATCH = { interval: 250, firstPause: 250, longestPause: 10_000 };
+
+/**
+ * Starts PostgreSQL in the folder, or joins the server that runs there already: that of another process, or one
+ * that a killed process left behind. Whoever joins keeps it alive until stop(). If it dies it is started again on the
+ * same port, with every committed row, so a pool of connections recovers by itself.
+ *
+ * @throws with advice, where the platform has no binaries or the account can't use the folder; with the end of the
+ * server's log, when it does not start
+ */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const settings = options.settings ?? {};
+  const cluster = await openCluster(path.resolve(options.folder));
+  return withFolderLock(cluster.folder, LOCK_TIMEOUT, async () => {
+    const binaries = await prepareBinaries(cluster.folder, cluster.account);
+    const password = await ensureInitialized(cluster, binaries, settings.fsync !== 'off');
+    const adopted = await adoptServer(cluster, password);
+    const server = adopted ?? (await launchServer(cluster, binaries, settings));
+    options.log(adopted ? 'embedded PostgreSQL joined' : 'embedded PostgreSQL started', { ...server });
+    const watched = new WatchedServer(cluster, binaries, password, { ...options, settings }, server);
+    await watched.watch();
+    return watched;
+  });
+}
+
+/** One process's use of the server: its keeper connection says so to other processes, its watch restarts it. */
+class WatchedServer implements EmbeddedPostgres {
+  readonly url: string;
+  private keeper: Client | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private looking: Promise<void> = Promise.resolve();
+  private stopping: Promise<void> | undefined;
+  private pause = WATCH.firstPause;
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly binaries: Binaries,
+    private readonly password: string,
+    private readonly options: Required<EmbeddedPostgresOptions>,
+    private server: Server,
+  ) {
+    this.url = serverUrl(server.port, password);
+  }
+
+  pid(): number {
+    return this.server.pid;
+  }
+
+  stop(): Promise<void> {
+    this.stopping ??= this.leave();
+    return this.stopping;
+  }
+
+  async watch(): Promise<void> {
+    await this.keep();
+    this.lookIn(WATCH.interval);
+  }
+
+  /** Opens the keeper connection anew where it was lost; its end is how a restart of the backends shows. */
+  private async keep(): Promise<void> {
+    if (this.keeper) return;
+    const keeper = await connect(this.server.port, this.password);
+    keeper.once('end', () => {
+      if (this.keeper === keeper) this.keeper = undefined;
+    });
+    this.keeper = keeper;
+  }
+
+  private lookIn(milliseconds: number): void {
+    if (this.stopping) return;
+    this.timer = setTimeout(() => {
+      this.looking = this.look();
+    }, milliseconds).unref();
+  }
+
+  private async look(): Promise<void> {
+    try {
+      if ((await processIdentity(this.server.pid)) !== this.server.identity) await this.recover();
+      await this.keep();
+      this.pause = WATCH.firstPause;
+      this.lookIn(WATCH.interval);
+    } catch (error) {
+      this.options.log('embedded PostgreSQL is down', {
+        error: (error as Error).message,
+        retryInMilliseconds: this.pause,
+      });
+      this.lookIn(this.pause);
+      this.pause = Math.min(this.pause * 2, WATCH.longestPause);
+    }
+  }
+
+  private async recover(): Promise<void> {
+    const { cluster, binaries, password, server } = this;
+    this.options.log('embedded PostgreSQL ended unexpectedly', { pid: server.pid });
+    // Whoever removed the files meant it, or a disk is gone: an empty database must not take their place unnoticed.
+    if (!(await exists(path.join(cluster.data, 'PG_VERSION')))) throw new Error(`${cluster.data} is gone`);
+    this.server = await withFolderLock(cluster.folder, LOCK_TIMEOUT, async () => {
+      const adopted = await adoptServer(cluster, password);
+      if (adopted && adopted.port !== server.port)
+        throw new Error(`it runs on port ${adopted.port} now, restart this process`);
+      return adopted ?? (await launchServer(cluster, binaries, this.options.settings, server.port));
+    });
+    this.options.log('embedded PostgreSQL restarted', { ...this.server });
+  }
+
+  private async leave(): Promise<void> {
+    clearTimeout(this.timer);
+    await this.looking;
+    clearTimeout(this.timer);
+    await withFolderLock(this.cluster.folder, LOCK_TIMEOUT, async () => {
+      if (!(await findServer(this.cluster))) return;
+      const others = await this.countOthers();
+      await this.keeper?.end().catch(() => undefined);
+      if (others > 0) this.options.log('embedded PostgreSQL left running for other processes', { processes: others });
+      else await stopServer(this.cluster, this.binaries);
+    });
+  }
+
+  /** A server that can't be asked serves nobody; other processes would start it again. */
+  private async countOthers(): Promise<number> {
+    try {
+      this.keeper ??= await connect(this.server.port, this.password);
+      keepAlive(this.keeper, true);
+      const { rows } = await this.keeper.query<{ others: number }>(
+        'SELECT count(*)::int AS others FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()',
+        [KEEPER_NAME],
+      );
+      return rows[0]?.others ?? 0;
+    } catch {
+      return 0;
+    }
+  }
+}
