@@ -7,5 +7,7 @@ export default {
   transform: { '\\.[cm]?[jt]s$': '<rootDir>/test/jest-transform.cjs' },
   transformIgnorePatterns: [],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
+  globalSetup: '<rootDir>/test/support/jest-global-setup.ts',
+  globalTeardown: '<rootDir>/test/support/jest-global-teardown.ts',
   testTimeout: 30_000,
 };

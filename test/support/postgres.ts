@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../src/platform/database/data-source.js';
+import { runMigrations } from '../../src/platform/database/migrations.js';
+
+/** A migrated database of its own for one test file, or one test. */
+export interface TestDatabase {
+  url: string;
+  /** Ends the connections that are left and removes the database. */
+  drop(): Promise<void>;
+}
+
+const TEMPLATE_LOCK = 7_305_188_127;
+
+/**
+ * Clones the migrated template, in some 50 ms. The first call of a test run migrates it, and shows what a migration
+ * throws. What is not dropped goes at the end of the run.
+ */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const { adminUrl, prefix } = testRun();
+  const name = `${prefix}_${randomBytes(5).toString('hex')}`;
+  await asAdmin(adminUrl, async (admin) => {
+    const template = await ensureTemplate(admin, adminUrl, prefix);
+    await admin.query(`CREATE DATABASE "${name}" TEMPLATE "${template}"`);
+  });
+  return {
+    url: urlOf(adminUrl, name),
+    drop: () =>
+      asAdmin(adminUrl, async (admin) => void (await admin.query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`))),
+  };
+}
+
+function testRun(): { adminUrl: string; prefix: string } {
+  const { TEST_POSTGRES_URL: adminUrl, TEST_POSTGRES_PREFIX: prefix } = process.env;
+  if (!adminUrl || !prefix) throw new Error('test/support/jest-global-setup.ts did not run');
+  return { adminUrl, prefix };
+}
+
+/** Workers arrive at once: one migrates, the others wait. A closed template counts as complete. */
+async function ensureTemplate(admin: Client, adminUrl: string, prefix: string): Promise<string> {
+  const template = `${prefix}_template`;
+  if (await isComplete(admin, template)) return template;
+  await admin.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK]);
+  try {
+    if (await isComplete(admin, template)) return template;
+    await admin.query(`DROP DATABASE IF EXISTS "${template}" WITH (FORCE)`);
+    await admin.query(`CREATE DATABASE "${template}" TEMPLATE template0 ENCODING 'UTF8'`);
+    await runMigrations(new DataSource(dataSourceOptions(urlOf(adminUrl, template), [])));
+    await admin.query(`ALTER DATABASE "${template}" ALLOW_CONNECTIONS false`);
+  } finally {
+    await admin.query('SELECT pg_advisory_unlock($1)', [TEMPLATE_LOCK]);
+  }
+  return template;
+}
+
+async function isComplete(admin: Client, template: string): Promise<boolean> {
+  const { rowCount } = await admin.query('SELECT 1 FROM pg_database WHERE datname = $1 AND NOT datallowconn', [
+    template,
+  ]);
+  return rowCount === 1;
+}
+
+async function asAdmin(adminUrl: string, work: (admin: Client) => Promise<void>): Promise<void> {
+  const admin = new Client(adminUrl);
+  await admin.connect();
+  try {
+    await work(admin);
+  } finally {
+    await admin.end();
+  }
+}
+
+function urlOf(adminUrl: string, database: string): string {
+  const url = new URL(adminUrl);
+  url.pathname = `/${database}`;
+  return url.toString();
+}
