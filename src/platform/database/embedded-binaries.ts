@@ -2,6 +2,7 @@ import { chmod, copyFile, cp, lstat, mkdir, readdir, readFile, rename, rm, symli
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { run, type Account } from './embedded-account.js';
+import type { Cluster } from './embedded-cluster.js';
 import { exists, unfinishedName } from './unfinished.js';
 
 /** Programs of PostgreSQL that the account can run. */
@@ -20,32 +21,36 @@ interface BinaryPackage {
 
 const SUPPORTED = ['darwin-arm64', 'darwin-x64', 'linux-arm64', 'linux-x64', 'windows-x64'];
 
+/** What the kernel starts the programs with, by architecture; the documented place of glibc's. */
+const GLIBC_LOADERS: Record<string, string> = {
+  x64: '/lib64/ld-linux-x86-64.so.2',
+  arm64: '/lib/ld-linux-aarch64.so.1',
+};
+
 /** Where root keeps a copy when the account can enter neither node_modules nor the data folder: it can be made again. */
 const SYSTEM_CACHE = '/var/cache/mcp-control-plane';
 
 /**
- * Finds binaries of PostgreSQL that `account` can run: those in node_modules where possible, else a copy.
+ * Finds binaries of PostgreSQL that the account can run: those in node_modules where possible, else a copy, in
+ * `bin-<version>` of the product's folder or, where the account can't walk there, in the system's cache.
  * Call it under the folder's lock.
  *
- * @param folder data folder of the product; a copy goes to `bin-<version>` in it
  * @throws with the advice to set DATABASE_URL, when the platform has no binaries or nothing can run them
  */
-export async function prepareBinaries(folder: string, account: Account | undefined): Promise<Binaries> {
+export async function prepareBinaries({ folder, account, here }: Cluster): Promise<Binaries> {
   const source = await findPackage();
+  const copies = [...(here === '.' ? [folder] : []), ...(account ? [SYSTEM_CACHE] : [])];
   const failures: string[] = [];
-  const attempt = async (prepare: () => Promise<string>): Promise<Binaries | undefined> => {
+  for (const copy of [undefined, ...copies]) {
     try {
-      return await checkBinaries(await prepare(), account);
+      const native = copy
+        ? await copyBinaries(source, path.join(copy, `bin-${source.version}`))
+        : await inPlace(source);
+      return await checkBinaries(native, account);
     } catch (error) {
       failures.push((error as Error).message);
-      return undefined;
     }
-  };
-  const found =
-    (await attempt(() => restoreSymlinks(source))) ??
-    (await attempt(() => copyBinaries(source, path.join(folder, `bin-${source.version}`)))) ??
-    (account && (await attempt(() => copyBinaries(source, path.join(SYSTEM_CACHE, `bin-${source.version}`)))));
-  if (found) return found;
+  }
   throw new Error(`The embedded PostgreSQL can't run here: set DATABASE_URL. Tried: ${failures.join('; ')}`);
 }
 
@@ -55,7 +60,7 @@ async function findPackage(): Promise<BinaryPackage> {
   if (!SUPPORTED.includes(platform)) {
     throw new Error(`There is no embedded PostgreSQL for ${platform}: set DATABASE_URL to a PostgreSQL 15 or newer`);
   }
-  if (process.platform === 'linux' && !hasGlibc()) {
+  if (process.platform === 'linux' && !(await exists(GLIBC_LOADERS[process.arch] ?? ''))) {
     throw new Error(
       'The embedded PostgreSQL needs glibc (Alpine has musl): set DATABASE_URL to a PostgreSQL 15 or newer',
     );
@@ -71,13 +76,8 @@ async function findPackage(): Promise<BinaryPackage> {
   }
 }
 
-function hasGlibc(): boolean {
-  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return report.header?.glibcVersionRuntime !== undefined;
-}
-
 /** npm leaves symlinks out of packages; the package's own install script, which makes them, may be blocked. */
-async function restoreSymlinks({ root }: BinaryPackage): Promise<string> {
+async function inPlace({ root }: BinaryPackage): Promise<string> {
   for (const { source, target } of await listSymlinks(root)) {
     await link(path.join(root, source), path.join(root, target), false);
   }
@@ -89,7 +89,10 @@ async function copyBinaries({ root }: BinaryPackage, destination: string): Promi
   const unfinished = unfinishedName(destination);
   const symlinks = await listSymlinks(root);
   const made = new Set(symlinks.map(({ target }) => path.join(root, target)));
-  await mkdir(path.dirname(destination), { recursive: true, mode: 0o755 });
+  if ((await mkdir(path.dirname(destination), { recursive: true })) !== undefined) {
+    // Whatever the umask: it is made to be read by another account.
+    await chmod(path.dirname(destination), 0o755);
+  }
   try {
     await cp(path.join(root, 'native'), unfinished, { recursive: true, filter: (file) => !made.has(file) });
     for (const { source, target } of symlinks) {

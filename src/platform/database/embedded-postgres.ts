@@ -2,17 +2,9 @@ import path from 'node:path';
 import type { Client } from 'pg';
 import { prepareBinaries, type Binaries } from './embedded-binaries.js';
 import { ensureInitialized, openCluster, type Cluster } from './embedded-cluster.js';
-import {
-  adoptServer,
-  connect,
-  findServer,
-  keepAlive,
-  KEEPER_NAME,
-  launchServer,
-  serverUrl,
-  stopServer,
-  type Server,
-} from './embedded-server.js';
+import { connectAsSuperuser, countOtherKeepers, ensureOwner, keepAlive, ownerUrl } from './embedded-connection.js';
+import { launchServer, stopServer } from './embedded-launch.js';
+import { adoptServer, findServer, type Server } from './embedded-server.js';
 import { withFolderLock } from './folder-lock.js';
 import { processIdentity } from './process-identity.js';
 import { exists } from './unfinished.js';
@@ -26,7 +18,7 @@ export interface EmbeddedPostgresOptions {
 }
 
 export interface EmbeddedPostgres {
-  /** Of the superuser, with the password in it; the port stays the same for as long as this process lives. */
+  /** Of the owner of the product's database, password included. The port stays while any process uses the server. */
   readonly url: string;
   /** Of the server that runs now, or ran last: a restart after a crash changes it. */
   pid(): number;
@@ -51,13 +43,19 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const settings = options.settings ?? {};
   const cluster = await openCluster(path.resolve(options.folder));
   return withFolderLock(cluster.folder, LOCK_TIMEOUT, async () => {
-    const binaries = await prepareBinaries(cluster.folder, cluster.account);
+    const binaries = await prepareBinaries(cluster);
     const password = await ensureInitialized(cluster, binaries, settings.fsync !== 'off');
     const adopted = await adoptServer(cluster, password);
     const server = adopted ?? (await launchServer(cluster, binaries, settings));
-    options.log(adopted ? 'embedded PostgreSQL joined' : 'embedded PostgreSQL started', { ...server });
+    const { pid, port } = server;
+    options.log(adopted ? 'embedded PostgreSQL joined' : 'embedded PostgreSQL started', { pid, port });
     const watched = new WatchedServer(cluster, binaries, password, { ...options, settings }, server);
-    await watched.watch();
+    try {
+      await watched.watch();
+    } catch (error) {
+      if (!adopted) await stopServer(cluster, binaries);
+      throw error;
+    }
     return watched;
   });
 }
@@ -78,7 +76,7 @@ class WatchedServer implements EmbeddedPostgres {
     private readonly options: Required<EmbeddedPostgresOptions>,
     private server: Server,
   ) {
-    this.url = serverUrl(server.port, password);
+    this.url = ownerUrl(server.port, password);
   }
 
   pid(): number {
@@ -90,19 +88,23 @@ class WatchedServer implements EmbeddedPostgres {
     return this.stopping;
   }
 
+  /** Call it under the folder's lock: it completes what a new database needs. */
   async watch(): Promise<void> {
-    await this.keep();
+    const keeper = await this.keep();
+    await ensureOwner(keeper, this.password);
+    keepAlive(keeper, false);
     this.lookIn(WATCH.interval);
   }
 
-  /** Opens the keeper connection anew where it was lost; its end is how a restart of the backends shows. */
-  private async keep(): Promise<void> {
-    if (this.keeper) return;
-    const keeper = await connect(this.server.port, this.password);
+  /** Opens the keeper connection anew where it was lost, as when the server restarted its backends. */
+  private async keep(): Promise<Client> {
+    if (this.keeper) return this.keeper;
+    const keeper = await connectAsSuperuser(this.server.port, this.password);
     keeper.once('end', () => {
       if (this.keeper === keeper) this.keeper = undefined;
     });
     this.keeper = keeper;
+    return keeper;
   }
 
   private lookIn(milliseconds: number): void {
@@ -115,11 +117,11 @@ class WatchedServer implements EmbeddedPostgres {
   private async look(): Promise<void> {
     try {
       if ((await processIdentity(this.server.pid)) !== this.server.identity) await this.recover();
-      await this.keep();
+      keepAlive(await this.keep(), false);
       this.pause = WATCH.firstPause;
       this.lookIn(WATCH.interval);
     } catch (error) {
-      this.options.log('embedded PostgreSQL is down', {
+      this.options.log('embedded PostgreSQL is down or does not answer', {
         error: (error as Error).message,
         retryInMilliseconds: this.pause,
       });
@@ -135,11 +137,12 @@ class WatchedServer implements EmbeddedPostgres {
     if (!(await exists(path.join(cluster.data, 'PG_VERSION')))) throw new Error(`${cluster.data} is gone`);
     this.server = await withFolderLock(cluster.folder, LOCK_TIMEOUT, async () => {
       const adopted = await adoptServer(cluster, password);
-      if (adopted && adopted.port !== server.port)
-        throw new Error(`it runs on port ${adopted.port} now, restart this process`);
+      if (adopted && adopted.port !== server.port) {
+        throw new Error(`it runs on port ${adopted.port} now: restart this process`);
+      }
       return adopted ?? (await launchServer(cluster, binaries, this.options.settings, server.port));
     });
-    this.options.log('embedded PostgreSQL restarted', { ...this.server });
+    this.options.log('embedded PostgreSQL restarted', { pid: this.server.pid, port: this.server.port });
   }
 
   private async leave(): Promise<void> {
@@ -158,13 +161,9 @@ class WatchedServer implements EmbeddedPostgres {
   /** A server that can't be asked serves nobody; other processes would start it again. */
   private async countOthers(): Promise<number> {
     try {
-      this.keeper ??= await connect(this.server.port, this.password);
-      keepAlive(this.keeper, true);
-      const { rows } = await this.keeper.query<{ others: number }>(
-        'SELECT count(*)::int AS others FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()',
-        [KEEPER_NAME],
-      );
-      return rows[0]?.others ?? 0;
+      const keeper = await this.keep();
+      keepAlive(keeper, true);
+      return await countOtherKeepers(keeper);
     } catch {
       return 0;
     }

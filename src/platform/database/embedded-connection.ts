@@ -1,0 +1,62 @@
+import { Client, escapeIdentifier, escapeLiteral } from 'pg';
+
+/** Marks the one connection by which each process that uses the server says so to the others. */
+const KEEPER_NAME = 'mcp-control-plane keeper';
+
+/** Role and database of the product: not the superuser, as it would not be on a server that DATABASE_URL names. */
+const OWNER = 'control_plane';
+
+/** What the product connects with. */
+export function ownerUrl(port: number, password: string): string {
+  return `postgres://${OWNER}:${password}@127.0.0.1:${port}/${OWNER}`;
+}
+
+/** A superuser's connection of the launcher itself, whose loss is no uncaught error. */
+export async function connectAsSuperuser(port: number, password: string): Promise<Client> {
+  const client = new Client({
+    host: '127.0.0.1',
+    port,
+    user: 'postgres',
+    password,
+    database: 'postgres',
+    // Else PGSSLMODE of the environment, meant for another server, would decide.
+    ssl: false,
+    application_name: KEEPER_NAME,
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 10_000,
+  });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('SELECT 1');
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
+  return client;
+}
+
+/** Whether this connection keeps the process from ending, as it does at first. The types of pg leave ref and unref out. */
+export function keepAlive(client: Client, yes: boolean): void {
+  (client as Client & Record<'ref' | 'unref', () => void>)[yes ? 'ref' : 'unref']();
+}
+
+/** How many processes keep the server, the one with this connection not counted. */
+export async function countOtherKeepers(keeper: Client): Promise<number> {
+  const { rows } = await keeper.query<{ others: number }>(
+    'SELECT count(*)::int AS others FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()',
+    [KEEPER_NAME],
+  );
+  return rows[0]?.others ?? 0;
+}
+
+/** Creates the product's role and database where they are missing. It may create databases, which tests do. */
+export async function ensureOwner(client: Client, password: string): Promise<void> {
+  const owner = escapeIdentifier(OWNER);
+  const roles = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [OWNER]);
+  if (roles.rowCount === 0) {
+    await client.query(`CREATE ROLE ${owner} LOGIN CREATEDB PASSWORD ${escapeLiteral(password)}`);
+  }
+  const databases = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [OWNER]);
+  if (databases.rowCount === 0) await client.query(`CREATE DATABASE ${owner} OWNER ${owner}`);
+}
