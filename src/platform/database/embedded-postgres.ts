@@ -6,6 +6,7 @@ import { connectAsSuperuser, countOtherKeepers, ensureOwner, keepAlive, ownerUrl
 import { launchServer, stopServer } from './embedded-launch.js';
 import { adoptServer, findServer, type Server } from './embedded-server.js';
 import { withFolderLock } from './folder-lock.js';
+import { claimPresence, PRESENCE_INTERVAL, showPresence, withdrawPresence } from './folder-presence.js';
 import { processIdentity } from './process-identity.js';
 import { exists } from './unfinished.js';
 
@@ -46,18 +47,28 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const binaries = await prepareBinaries(cluster);
     const password = await ensureInitialized(cluster, binaries, settings.fsync !== 'off');
     const adopted = await adoptServer(cluster, password);
-    const server = adopted ?? (await launchServer(cluster, binaries, settings));
+    const server = adopted ?? (await launchAlone(cluster, binaries, settings));
     const { pid, port } = server;
     options.log(adopted ? 'embedded PostgreSQL joined' : 'embedded PostgreSQL started', { pid, port });
     const watched = new WatchedServer(cluster, binaries, password, { ...options, settings }, server);
     try {
       await watched.watch();
     } catch (error) {
-      if (!adopted) await stopServer(cluster, binaries);
+      if (!adopted) await stopAlone(cluster, binaries);
       throw error;
     }
     return watched;
   });
+}
+
+async function launchAlone(...parameters: Parameters<typeof launchServer>): Promise<Server> {
+  await claimPresence(parameters[0].folder);
+  return launchServer(...parameters);
+}
+
+async function stopAlone(cluster: Cluster, binaries: Binaries): Promise<void> {
+  await stopServer(cluster, binaries);
+  await withdrawPresence(cluster.folder);
 }
 
 /** One process's use of the server: its keeper connection says so to other processes, its watch restarts it. */
@@ -68,6 +79,7 @@ class WatchedServer implements EmbeddedPostgres {
   private looking: Promise<void> = Promise.resolve();
   private stopping: Promise<void> | undefined;
   private pause = WATCH.firstPause;
+  private shownAt = 0;
 
   constructor(
     private readonly cluster: Cluster,
@@ -118,6 +130,7 @@ class WatchedServer implements EmbeddedPostgres {
     try {
       if ((await processIdentity(this.server.pid)) !== this.server.identity) await this.recover();
       keepAlive(await this.keep(), false);
+      await this.showPresence();
       this.pause = WATCH.firstPause;
       this.lookIn(WATCH.interval);
     } catch (error) {
@@ -140,9 +153,15 @@ class WatchedServer implements EmbeddedPostgres {
       if (adopted && adopted.port !== server.port) {
         throw new Error(`it runs on port ${adopted.port} now: restart this process`);
       }
-      return adopted ?? (await launchServer(cluster, binaries, this.options.settings, server.port));
+      return adopted ?? (await launchAlone(cluster, binaries, this.options.settings, server.port));
     });
     this.options.log('embedded PostgreSQL restarted', { pid: this.server.pid, port: this.server.port });
+  }
+
+  private async showPresence(): Promise<void> {
+    if (Date.now() - this.shownAt < PRESENCE_INTERVAL) return;
+    this.shownAt = Date.now();
+    await showPresence(this.cluster.folder);
   }
 
   private async leave(): Promise<void> {
@@ -154,7 +173,7 @@ class WatchedServer implements EmbeddedPostgres {
       const others = await this.countOthers();
       await this.keeper?.end().catch(() => undefined);
       if (others > 0) this.options.log('embedded PostgreSQL left running for other processes', { processes: others });
-      else await stopServer(this.cluster, this.binaries);
+      else await stopAlone(this.cluster, this.binaries);
     });
   }
 
