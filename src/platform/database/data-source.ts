@@ -24,6 +24,8 @@ export function dataSourceOptions(url: string, entities: PostgresOptions['entiti
     // gen_random_uuid() is part of PostgreSQL itself; the account of the product may not install extensions.
     uuidExtension: 'pgcrypto',
     installExtensions: false,
+    // Silent unless DEBUG=typeorm:*; the others write to the console, past the product's own log.
+    logger: 'debug',
     connectTimeoutMS: 5_000,
   };
 }
