@@ -10,5 +10,7 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 
 export default new DataSource({
   ...dataSourceOptions(DATABASE_URL, [`${root}src/**/*.entity.{ts,js}`]),
+  // The command line reports through it.
+  logger: 'advanced-console',
   migrations: [`${root}migrations/*.{ts,js}`],
 });
