@@ -1,0 +1,124 @@
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EgressResponse } from '../platform/egress/egress-response.js';
+import { wireFailure } from './wire-failure.js';
+import { EventStreamParser, type StreamEvent } from './event-stream.js';
+import { checkAnswer } from './http-answer.js';
+import { isAnswer, parseMessage, type JsonObject, type RpcAnswer, type RpcRequest } from './json-rpc.js';
+import { UpstreamError, type UpstreamLimits } from './upstream.js';
+
+/** Opens the rest of a broken stream after the event of that id. */
+export type Resume = (lastEventId: string, signal: AbortSignal) => Promise<EgressResponse>;
+
+// After the answer the rest is read so that the connection can be used again; more than this is not worth it.
+const DRAIN_MS = 500;
+const DRAIN_BYTES = 65_536;
+const MAX_RESUMES_WITHOUT_EVENT = 3;
+const DEFAULT_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 30_000;
+
+/**
+ * The event stream that answers one request: messages of the server go to `onInbound` until the answer is there.
+ * A stream that ends without it fails at once, unless it can be resumed (`resume` given, and an event had an id).
+ */
+export class AnswerStream {
+  private noiseBytes = 0;
+  private noiseMessages = 0;
+  private lastEventId: string | undefined;
+  private retryMs = DEFAULT_RETRY_MS;
+
+  constructor(
+    private readonly request: RpcRequest,
+    private readonly limits: UpstreamLimits,
+    private readonly onInbound: (message: JsonObject) => void,
+    private readonly resume: Resume | null,
+  ) {}
+
+  async read(first: Readable, signal: AbortSignal): Promise<RpcAnswer> {
+    let stream = first;
+    for (let idle = 0; ; idle++) {
+      const seen = this.lastEventId;
+      const ending = await this.readStream(stream, signal);
+      if (!(ending instanceof UpstreamError)) return ending;
+      if (this.lastEventId !== seen) idle = 0;
+      if (!this.resume || this.lastEventId === undefined || idle === MAX_RESUMES_WITHOUT_EVENT) throw ending;
+      stream = await this.reopen(this.resume, this.lastEventId, ending, signal);
+    }
+  }
+
+  private async reopen(resume: Resume, id: string, ending: UpstreamError, signal: AbortSignal): Promise<Readable> {
+    await sleep(Math.min(this.retryMs, MAX_RETRY_MS), undefined, { signal }).catch((error: unknown) => {
+      throw wireFailure(error, signal);
+    });
+    const response = await resume(id, signal);
+    const stream = response.takeStream();
+    if (!stream) throw ending;
+    return stream;
+  }
+
+  /** Resolves with the answer, or with the error to report if the stream can't be resumed; rejects with all others. */
+  private readStream(stream: Readable, signal: AbortSignal): Promise<RpcAnswer | UpstreamError> {
+    return new Promise((resolve, reject) => {
+      const parser = new EventStreamParser(this.limits.maxMessageBytes, (event) => {
+        const answer = this.take(event);
+        if (!answer) return;
+        stream.off('data', onData);
+        drain(stream);
+        resolve(answer);
+      });
+      const onData = (chunk: Buffer): void => {
+        try {
+          this.countBytes(chunk.length);
+          parser.push(chunk);
+        } catch (error) {
+          reject(wireFailure(error));
+          stream.destroy();
+        }
+        this.lastEventId = parser.lastEventId ?? this.lastEventId;
+        this.retryMs = parser.retryMs ?? this.retryMs;
+      };
+      const end = (): void =>
+        resolve(new UpstreamError('protocol_error', 'The server ended its answer without a result.'));
+      stream.on('data', onData);
+      stream.once('end', end);
+      stream.once('close', end);
+      stream.once('error', (error) => {
+        const failure = wireFailure(error, signal);
+        if (failure.reason === 'connection_lost') resolve(failure);
+        else reject(failure);
+      });
+    });
+  }
+
+  private take(event: StreamEvent): RpcAnswer | null {
+    if (event.type !== 'message' || event.data === '') return null;
+    const message = parseMessage(event.data);
+    if (isAnswer(message)) {
+      checkAnswer(message, this.request);
+      return { message, bytes: Buffer.byteLength(event.data) };
+    }
+    if (++this.noiseMessages > this.limits.maxNoiseMessages) throw tooMuchNoise();
+    this.onInbound(message);
+    return null;
+  }
+
+  private countBytes(bytes: number): void {
+    this.noiseBytes += bytes;
+    if (this.noiseBytes > this.limits.maxNoiseBytes + this.limits.maxMessageBytes) throw tooMuchNoise();
+  }
+}
+
+export function tooMuchNoise(): UpstreamError {
+  return new UpstreamError('protocol_error', 'The server sends without end and without answering.');
+}
+
+function drain(stream: Readable): void {
+  let bytes = 0;
+  const timer = setTimeout(() => stream.destroy(), DRAIN_MS);
+  timer.unref();
+  stream.once('close', () => clearTimeout(timer));
+  stream.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > DRAIN_BYTES) stream.destroy();
+  });
+}

@@ -1,0 +1,89 @@
+import { UpstreamError, type UpstreamReason } from './upstream.js';
+
+export type CircuitState = 'closed' | 'open' | 'half_open';
+
+/**
+ * What says that the server itself is in trouble. An answer of whatever kind says the opposite: JSON-RPC and tool errors,
+ * 401, 403, 404, 429. Cancelled, too large, refused by our own limits: says nothing.
+ */
+const FAILURES: ReadonlySet<UpstreamReason> = new Set([
+  'unreachable',
+  'connection_refused',
+  'connection_lost',
+  'tls',
+  'redirect_refused',
+  'server_error',
+  'not_mcp',
+  'protocol_error',
+  'session_lost',
+  'timeout',
+  'process_failed',
+]);
+const SIGNS_OF_LIFE: ReadonlySet<UpstreamReason> = new Set([
+  'rpc_error',
+  'unauthorized',
+  'forbidden',
+  'rate_limited',
+  'rejected',
+]);
+
+/** Opens after so many failures in a row; lets one request through after the wait, whose outcome decides. */
+export class Circuit {
+  state: CircuitState = 'closed';
+  private failures = 0;
+  private openUntil = 0;
+  private counted: unknown;
+
+  constructor(
+    private readonly limits: { circuitFailures: number; circuitOpenMs: number },
+    private readonly now: () => number,
+  ) {}
+
+  /** Throws `circuit_open` where a request would have no chance; takes no part in the trial. */
+  check(): void {
+    if (this.state === 'half_open') throw this.refusal(this.limits.circuitOpenMs);
+    const wait = this.openUntil - this.now();
+    if (this.state === 'open' && wait > 0) throw this.refusal(wait);
+  }
+
+  /** To be called right before a request leaves; true when it is the trial. Each admitted request reports its outcome. */
+  admit(): boolean {
+    this.check();
+    if (this.state === 'closed') return false;
+    this.state = 'half_open';
+    return true;
+  }
+
+  succeeded(): void {
+    this.state = 'closed';
+    this.failures = 0;
+  }
+
+  failed(error: unknown, wasTrial: boolean): void {
+    const reason = error instanceof UpstreamError ? error.reason : undefined;
+    if (reason !== undefined && FAILURES.has(reason)) {
+      // Calls that waited for the same session fail with the same error, which is one failure.
+      if (error === this.counted && !wasTrial) return;
+      this.counted = error;
+      return this.countFailure(wasTrial);
+    }
+    if (reason !== undefined && SIGNS_OF_LIFE.has(reason)) return this.succeeded();
+    // The trial decided nothing, so that the next request is one.
+    if (wasTrial) this.state = 'open';
+  }
+
+  private countFailure(wasTrial: boolean): void {
+    // Stragglers from before the opening say nothing new.
+    if (this.state !== 'closed' && !wasTrial) return;
+    this.failures++;
+    if (!wasTrial && this.failures < this.limits.circuitFailures) return;
+    this.state = 'open';
+    this.openUntil = this.now() + this.limits.circuitOpenMs;
+  }
+
+  private refusal(waitMs: number): UpstreamError {
+    const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000));
+    const text = 'The server failed several times in a row and is not asked again for a while.';
+    return new UpstreamError('circuit_open', text, { retryAfterSeconds, mayHaveArrived: false });
+  }
+}

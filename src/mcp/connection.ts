@@ -1,0 +1,175 @@
+import type { Implementation } from '@modelcontextprotocol/client';
+import type { EgressClient } from '../platform/egress/egress-client.js';
+import { Circuit } from './circuit.js';
+import type { HeaderParameter } from './modern-headers.js';
+import { Opening } from './opening.js';
+import type { Negotiated } from './negotiation.js';
+import type { Session } from './session.js';
+import { type ListChange, UpstreamError, type UpstreamLimits, type UpstreamTarget } from './upstream.js';
+
+export interface ConnectionContext {
+  egress: Pick<EgressClient, 'fetch'>;
+  limits: UpstreamLimits;
+  clientInfo: Implementation;
+  now: () => number;
+  onListChanged: (connectionId: string, what: ListChange) => void;
+}
+
+/** What was learned about the server behind one revision of a connection. */
+export interface Knowledge {
+  revision: string;
+  /** Absent until negotiated once. Modern servers keep no state, so what they said serves all later sessions. */
+  negotiated: Negotiated | undefined;
+  /** Headers that repeat arguments (2026-07-28), by tool; only tools that declare some. */
+  parameters: Map<string, readonly HeaderParameter[]>;
+}
+
+interface Entry {
+  revision: string;
+  principal: string;
+  opening: Opening;
+}
+
+// Negotiating again because a server refuses what it understood before is done at most this often.
+const RENEGOTIATION_MS = 30_000;
+
+/** The sessions of one connection, their limits, and what is known about the server. */
+export class Connection {
+  readonly circuit: Circuit;
+  lastUsed: number;
+  private knowledge: Knowledge;
+  private readonly entries = new Map<string, Entry>();
+  private readonly changeTimers = new Map<ListChange, NodeJS.Timeout>();
+  private listener: Session | undefined;
+  private renegotiatedAt = -Infinity;
+
+  constructor(
+    readonly id: string,
+    revision: string,
+    private readonly context: ConnectionContext,
+  ) {
+    this.circuit = new Circuit(context.limits, context.now);
+    this.knowledge = { revision, negotiated: undefined, parameters: new Map() };
+    this.lastUsed = context.now();
+  }
+
+  get sessions(): number {
+    return this.entries.size;
+  }
+
+  /** True when nothing would be lost with this object. */
+  get isIdle(): boolean {
+    return this.entries.size === 0 && this.circuit.state === 'closed';
+  }
+
+  /** The live session of this target's revision and principal, or a new one. Rejects with UpstreamError. */
+  session(target: UpstreamTarget, signal: AbortSignal): Session | Promise<Session> {
+    const key = `${target.revision}\n${target.principal}`;
+    const known = this.entries.get(key);
+    if (known?.opening.session && !known.opening.session.ended) return known.opening.session;
+    if (known && known.opening.session === undefined && !known.opening.failed) return known.opening.wait(signal);
+    this.retireOthers(target.revision);
+    this.makeRoom();
+    const opening = this.open(target, this.knowledgeOf(target.revision));
+    this.entries.set(key, { revision: target.revision, principal: target.principal, opening });
+    opening.settled.then(
+      (session) => this.adopt(session),
+      () => this.remove(opening),
+    );
+    return opening.wait(signal);
+  }
+
+  /** A session beside the others, for a connection test: negotiated afresh, and the caller's to close. */
+  async freshSession(target: UpstreamTarget, signal: AbortSignal): Promise<Session> {
+    const opening = this.open(target, { revision: target.revision, negotiated: undefined, parameters: new Map() });
+    return opening.wait(signal);
+  }
+
+  /** Takes a session out of use that the server no longer accepts. */
+  discard(session: Session): void {
+    for (const entry of this.entries.values()) {
+      if (entry.opening.session === session) this.remove(entry.opening);
+    }
+  }
+
+  /** Whether it makes sense to negotiate again, which then happens with the next session. */
+  forgetEra(): boolean {
+    const now = this.context.now();
+    if (now - this.renegotiatedAt < RENEGOTIATION_MS) return false;
+    this.renegotiatedAt = now;
+    this.knowledge.negotiated = undefined;
+    return true;
+  }
+
+  knowledgeOf(revision: string): Knowledge {
+    if (this.knowledge.revision !== revision) {
+      this.knowledge = { revision, negotiated: undefined, parameters: new Map() };
+    }
+    return this.knowledge;
+  }
+
+  /** Closes sessions that were idle for too long, and those of other revisions as soon as they are idle. */
+  sweep(): void {
+    const limit = Date.now() - this.context.limits.sessionIdleMs;
+    for (const { opening, revision } of [...this.entries.values()]) {
+      const { session } = opening;
+      if (!session || session.inFlight > 0) continue;
+      if (session.ended || session.lastUsed < limit || revision !== this.knowledge.revision) this.remove(opening);
+    }
+  }
+
+  async close(reason: UpstreamError): Promise<void> {
+    for (const timer of this.changeTimers.values()) clearTimeout(timer);
+    this.changeTimers.clear();
+    const entries = [...this.entries.values()];
+    this.entries.clear();
+    await Promise.all(entries.map(({ opening }) => opening.close(reason)));
+  }
+
+  private open(target: UpstreamTarget, knowledge: Knowledge): Opening {
+    return new Opening(target, knowledge, this.context);
+  }
+
+  private adopt(session: Session): void {
+    session.onListChanged = (what) => this.noteChange(what);
+    // One listener hears what all sessions would: lists belong to the server, not to the session.
+    if (this.listener && !this.listener.ended) return;
+    this.listener = session;
+    session.listen();
+  }
+
+  private noteChange(what: ListChange): void {
+    if (this.changeTimers.has(what)) return;
+    const report = (): void => {
+      this.changeTimers.delete(what);
+      this.context.onListChanged(this.id, what);
+    };
+    this.changeTimers.set(what, setTimeout(report, this.context.limits.listChangedMs).unref());
+  }
+
+  private retireOthers(revision: string): void {
+    for (const { opening, revision: other } of [...this.entries.values()]) {
+      if (other !== revision) this.remove(opening);
+    }
+  }
+
+  private makeRoom(): void {
+    if (this.entries.size < this.context.limits.sessionsPerConnection) return;
+    let oldest: Opening | undefined;
+    for (const { opening } of this.entries.values()) {
+      const { session } = opening;
+      if (!session || session.inFlight > 0) continue;
+      if (!oldest?.session || session.lastUsed < oldest.session.lastUsed) oldest = opening;
+    }
+    if (oldest) return this.remove(oldest);
+    const text = 'All sessions that this server may have are in use.';
+    throw new UpstreamError('busy', text, { retryAfterSeconds: 1, mayHaveArrived: false });
+  }
+
+  /** Out of use at once; closed when the calls under way on it are over. */
+  private remove(opening: Opening): void {
+    for (const [key, entry] of this.entries) if (entry.opening === opening) this.entries.delete(key);
+    if (this.listener === opening.session) this.listener = undefined;
+    opening.retire(new UpstreamError('closed', 'The session was closed.'));
+  }
+}

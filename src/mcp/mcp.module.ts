@@ -1,0 +1,32 @@
+import { Global, Module, OnApplicationShutdown } from '@nestjs/common';
+import { EgressClient } from '../platform/egress/egress-client.js';
+import { EventsService } from '../platform/events/events.service.js';
+import { UpstreamPool } from './upstream-pool.js';
+import { upstreamListChanged } from './upstream.events.js';
+
+/** How we introduce ourselves to upstream servers. */
+const CLIENT_INFO = { name: 'mcp-control-plane', version: '0.1.0' };
+
+@Global()
+@Module({
+  providers: [
+    {
+      provide: UpstreamPool,
+      inject: [EgressClient, EventsService],
+      useFactory: (egress: EgressClient, events: EventsService) =>
+        new UpstreamPool({
+          egress,
+          clientInfo: CLIENT_INFO,
+          onListChanged: (connectionId) => events.dispatch(upstreamListChanged(connectionId)),
+        }),
+    },
+  ],
+  exports: [UpstreamPool],
+})
+export class McpModule implements OnApplicationShutdown {
+  constructor(private readonly pool: UpstreamPool) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.close();
+  }
+}

@@ -1,0 +1,135 @@
+import { StreamableHttpWire } from './http-wire.js';
+import type { ConnectionContext, Knowledge } from './connection.js';
+import { negotiate, type Negotiated } from './negotiation.js';
+import { Session } from './session.js';
+import { SseWire } from './sse-wire.js';
+import { StdioWire } from './stdio-wire.js';
+import { UpstreamError, type UpstreamReason, type UpstreamTarget } from './upstream.js';
+import type { Wire } from './wire.js';
+
+type Mode = 'auto' | 'legacy';
+
+// Answers that a server of the other era could give; a connection that fails is not asked twice.
+const OTHER_ERA: ReadonlySet<UpstreamReason> = new Set(['rpc_error', 'rejected', 'not_mcp', 'protocol_error']);
+
+/**
+ * One attempt to open a session. Calls that need it wait together; when the last of them has given up, so does the
+ * attempt. It has a time limit of its own, so that a patient caller does not hold up those who come later.
+ */
+export class Opening {
+  session: Session | undefined;
+  failed = false;
+  readonly settled: Promise<Session>;
+  private waiting = 0;
+  private readonly controller = new AbortController();
+
+  constructor(
+    private readonly target: UpstreamTarget,
+    private readonly knowledge: Knowledge,
+    private readonly context: ConnectionContext,
+  ) {
+    this.settled = this.run();
+    this.settled.catch(() => undefined);
+  }
+
+  /** Rejects with what the attempt failed with, or with the reason of the signal. */
+  async wait(signal: AbortSignal): Promise<Session> {
+    this.waiting++;
+    try {
+      return await untilAborted(this.settled, signal);
+    } finally {
+      if (--this.waiting === 0 && !this.session) this.giveUp(new UpstreamError('cancelled', 'Nobody waits any more.'));
+    }
+  }
+
+  /** Ends the attempt, or the session that came of it; its calls under way end with it. */
+  async close(reason: UpstreamError): Promise<void> {
+    if (this.session) await this.session.close(reason);
+    else this.giveUp(reason);
+  }
+
+  /** Nobody new will use it; whoever does already, or waits for it, may finish. */
+  retire(reason: UpstreamError): void {
+    const retire = (session: Session): void => session.retire(reason);
+    if (this.session) retire(this.session);
+    // Those who wait for it come first.
+    else this.settled.then((session) => setImmediate(retire, session)).catch(() => undefined);
+  }
+
+  private giveUp(reason: UpstreamError): void {
+    this.failed = true;
+    this.controller.abort(reason);
+  }
+
+  private async run(): Promise<Session> {
+    const late = (): void => this.controller.abort(tooSlow());
+    const timer = setTimeout(late, this.context.limits.connectMs);
+    try {
+      const session = await this.connect(this.modes());
+      this.session = session;
+      return session;
+    } catch (error) {
+      this.failed = true;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * What was learned before is relied on, and asked anew only when it fails. Processes are first taken for old ones: a
+   * server that ends on the unknown `server/discover` would have to be started twice. SSE is of the old era by itself.
+   */
+  private modes(): Mode[] {
+    const { type } = this.target.transport;
+    if (type === 'sse') return ['legacy'];
+    return type === 'stdio' || this.knowledge.negotiated ? ['legacy', 'auto'] : ['auto'];
+  }
+
+  private async connect([mode = 'auto', ...others]: Mode[]): Promise<Session> {
+    const wire = this.wire();
+    try {
+      await wire.start(this.controller.signal);
+      const negotiated = await this.negotiate(wire, mode);
+      this.knowledge.negotiated = negotiated;
+      return new Session(wire, negotiated, this.context.clientInfo);
+    } catch (error) {
+      const reason = error instanceof UpstreamError ? error : new UpstreamError('protocol_error', 'Connecting failed.');
+      await wire.close(reason);
+      if (others.length > 0 && OTHER_ERA.has(reason.reason) && !this.controller.signal.aborted)
+        return this.connect(others);
+      throw reason;
+    }
+  }
+
+  private async negotiate(wire: Wire, mode: Mode): Promise<Negotiated> {
+    const { negotiated } = this.knowledge;
+    if (negotiated?.era === 'modern') {
+      wire.setProtocolVersion(negotiated.protocolVersion);
+      return negotiated;
+    }
+    return negotiate(wire, { clientInfo: this.context.clientInfo, mode, signal: this.controller.signal });
+  }
+
+  private wire(): Wire {
+    const { transport } = this.target;
+    const { egress, limits } = this.context;
+    if (transport.type === 'stdio') return new StdioWire({ ...transport, limits });
+    if (transport.type === 'sse') return new SseWire({ ...transport, egress, limits });
+    const { parameters } = this.knowledge;
+    return new StreamableHttpWire({ ...transport, egress, limits, parametersOf: (tool) => parameters.get(tool) });
+  }
+}
+
+function tooSlow(): UpstreamError {
+  return new UpstreamError('timeout', 'The server did not complete the handshake in time.', { mayHaveArrived: false });
+}
+
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as UpstreamError);
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

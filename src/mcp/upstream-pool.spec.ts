@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startModernEra } from '../../test/support/upstreams/modern-era.js';
+import { startOldEra, startOldSse } from '../../test/support/upstreams/old-era.js';
+import type { Upstream } from '../../test/support/upstreams/http-server.js';
+import { EgressClient } from '../platform/egress/egress-client.js';
+import type { ListChange, Progress, UpstreamLimits, UpstreamTarget } from './upstream.js';
+import { UpstreamPool } from './upstream-pool.js';
+
+const egress = new EgressClient({ allow: ['127.0.0.0/8'] });
+const open: { close: () => Promise<void> }[] = [];
+const changes: [string, ListChange][] = [];
+
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close();
+  changes.length = 0;
+});
+afterAll(() => egress.close());
+
+async function running<T extends Upstream>(starting: Promise<T>): Promise<T> {
+  const upstream = await starting;
+  open.push(upstream);
+  return upstream;
+}
+
+function poolWith(limits: Partial<UpstreamLimits> = {}): UpstreamPool {
+  const pool = new UpstreamPool({
+    egress,
+    clientInfo: { name: 'control-plane', version: '1' },
+    limits: { listChangedMs: 20, standingRetryMs: 20, ...limits },
+    onListChanged: (connection, what) => changes.push([connection, what]),
+  });
+  open.push(pool);
+  return pool;
+}
+
+function targetOf(
+  { url }: Upstream,
+  more: Partial<UpstreamTarget> = {},
+  type: 'streamable_http' | 'sse' = 'streamable_http',
+) {
+  return {
+    connectionId: 'connection',
+    organizationId: 'organization',
+    revision: '1',
+    principal: 'shared',
+    transport: { type, url, headers: { authorization: 'Bearer token-1' } },
+    timeoutMs: 5000,
+    ...more,
+  };
+}
+
+function call(pool: UpstreamPool, target: UpstreamTarget, name: string, args: object = {}, signal?: AbortSignal) {
+  return pool.request(target, 'tools/call', { name, arguments: args }, signal ? { signal } : {});
+}
+
+const messages = (upstream: Upstream) => upstream.journal.map((entry) => entry.method ?? entry.http);
+
+describe.each([
+  ['2025-11-25 with event streams', () => startOldEra(), 'legacy', 'streamable_http'],
+  ['2025-11-25 with JSON answers', () => startOldEra({ json: true }), 'legacy', 'streamable_http'],
+  ['2024-11-05 over SSE', () => startOldSse(), 'legacy', 'sse'],
+  ['2026-07-28', () => startModernEra({ modernOnly: true }), 'modern', 'streamable_http'],
+  ['2026-07-28 with event streams', () => startModernEra({ responseMode: 'sse' }), 'modern', 'streamable_http'],
+] as const)('a server of %s', (name, start, era, type) => {
+  it('is described, listed, called and read', async () => {
+    const upstream = await running<Upstream>(start());
+    const pool = poolWith();
+    const target = targetOf(upstream, {}, type);
+    expect(await pool.describe(target)).toMatchObject({
+      era,
+      serverInfo: { name: expect.stringMatching(/-era$/), version: expect.any(String) },
+      capabilities: { tools: { listChanged: true } },
+      serverTime: expect.stringMatching(/^\d{4}-.*Z$/),
+    });
+    const tools = await pool.list(target, 'tools/list');
+    expect(tools).toMatchObject({
+      truncated: null,
+      items: expect.arrayContaining([expect.objectContaining({ name: 'echo' })]),
+    });
+    expect((await pool.list(target, 'resources/templates/list')).items).toHaveLength(1);
+    expect(await call(pool, target, 'echo', { message: 'hällo' })).toMatchObject({ content: [{ text: 'hällo' }] });
+    expect(await pool.request(target, 'resources/read', { uri: 'memo://picture' })).toMatchObject({
+      contents: [{ mimeType: 'image/png' }],
+    });
+    expect(await call(pool, target, 'fail')).toMatchObject({ isError: true });
+  });
+
+  it('hands its credentials to the server and its errors to the caller', async () => {
+    const upstream = await running<Upstream>(start());
+    const pool = poolWith();
+    const target = targetOf(upstream, {}, type);
+    expect(await call(pool, target, 'who')).toMatchObject({ structuredContent: { authorization: 'Bearer token-1' } });
+    await expect(call(pool, target, 'refuse', { code: -32055 })).rejects.toMatchObject({
+      reason: 'rpc_error',
+      rpc: { code: -32055, message: expect.stringContaining('refused as asked') },
+    });
+  });
+
+  it('keeps 200 concurrent calls apart', async () => {
+    const upstream = await running<Upstream>(start());
+    const pool = poolWith({ queuePerConnection: 200 });
+    const target = targetOf(upstream, {}, type);
+    const markers = Array.from({ length: 200 }, (_unused, index) => `marker ${index}`);
+    const answers = await Promise.all(markers.map((message) => call(pool, target, 'echo', { message })));
+    expect(answers.map((answer) => (answer as { content: { text: string }[] }).content[0]?.text)).toEqual(markers);
+    expect(pool.statistics()).toMatchObject({ inFlight: 0, queued: 0, sessions: 1 });
+  });
+
+  // A server of the SDK that answers JSON drops its notifications.
+  (name.endsWith('JSON answers') ? it.skip : it)('relays progress, which also extends the time of a call', async () => {
+    const upstream = await running<Upstream>(start());
+    const pool = poolWith();
+    const seen: Progress[] = [];
+    const options = { onProgress: (progress: Progress) => void seen.push(progress) };
+    const params = { name: 'work', arguments: { steps: 6, ms: 100 } };
+    const target = targetOf(upstream, { timeoutMs: 300 }, type);
+    await pool.describe(target);
+    expect(await pool.request(target, 'tools/call', params, options)).toMatchObject({ content: [{ text: 'done' }] });
+    expect(seen[0]).toEqual({ progress: 1, total: 6, message: 'step 1' });
+  });
+
+  it('is told when a call is cancelled, and the caller need not wait for that', async () => {
+    const upstream = await running<Upstream>(start());
+    const pool = poolWith();
+    const target = targetOf(upstream, {}, type);
+    await pool.describe(target);
+    const abort = new AbortController();
+    const waiting = call(pool, target, 'wait', { ms: 60_000 }, abort.signal);
+    await until(() => messages(upstream).includes('tools/call'));
+    const started = performance.now();
+    abort.abort();
+    await expect(waiting).rejects.toMatchObject({ reason: 'cancelled', mayHaveArrived: true });
+    expect(performance.now() - started).toBeLessThan(50);
+    await until(() =>
+      era === 'modern'
+        ? upstream.journal.some((entry) => entry.method === 'tools/call' && entry.aborted)
+        : messages(upstream).includes('notifications/cancelled'),
+    );
+  });
+
+  it('ends calls that take too long', async () => {
+    const upstream = await running<Upstream>(start());
+    const pool = poolWith();
+    const target = targetOf(upstream, { timeoutMs: 150 }, type);
+    await pool.describe(target);
+    await expect(call(pool, target, 'wait', { ms: 60_000 })).rejects.toMatchObject({ reason: 'timeout' });
+  });
+
+  it('says when its lists change', async () => {
+    const upstream = await running<Upstream & { setTools: (tools: { name: string }[]) => unknown }>(start());
+    const pool = poolWith();
+    const target = targetOf(upstream, {}, type);
+    await pool.describe(target);
+    await sleep(100);
+    await upstream.setTools([{ name: 'new', inputSchema: { type: 'object' } } as { name: string }]);
+    await until(() => changes.length > 0);
+    expect(changes).toEqual([['connection', 'tools']]);
+    expect(await pool.list(target, 'tools/list')).toMatchObject({ items: [{ name: 'new' }] });
+  });
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; !condition(); tries++) {
+    if (tries === 200) throw new Error('It did not happen.');
+    await sleep(10);
+  }
+}

@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import {
+  CallToolRequestSchema,
+  GetPromptRequestSchema,
+  ListPromptsRequestSchema,
+  ListResourcesRequestSchema,
+  ListResourceTemplatesRequestSchema,
+  ListToolsRequestSchema,
+  McpError,
+  ReadResourceRequestSchema,
+  ResultSchema,
+  type ServerResult,
+} from '@modelcontextprotocol/sdk/types.js';
+import {
+  callCatalogTool,
+  CatalogError,
+  getCatalogPrompt,
+  PROMPTS,
+  readCatalogResource,
+  RESOURCE_TEMPLATES,
+  RESOURCES,
+  TOOLS,
+} from './catalog.js';
+import { serve, type Upstream } from './http-server.js';
+
+export interface OldEraOptions {
+  /** Answer with JSON instead of event streams. */
+  json?: boolean;
+  /** Refuse requests without `Authorization: Bearer <token>` with 401. */
+  token?: string;
+  /** Offered instead of the catalog's tools; calls of them answer with an empty result. */
+  tools?: { name: string; [key: string]: unknown }[];
+  instructions?: string;
+}
+
+export interface OldEraUpstream extends Upstream {
+  /** Replaces what tools/list answers and tells all sessions. */
+  setTools: (tools: OldEraOptions['tools'] & object) => Promise<void>;
+  /** Forgets all sessions, as after a restart: they answer 404 from then on. */
+  forgetSessions: () => void;
+  sessionCount: () => number;
+}
+
+interface Session {
+  transport: StreamableHTTPServerTransport | SSEServerTransport;
+  server: Server;
+}
+
+/** 2025-11-25 and older with sessions, over Streamable HTTP, by the SDK's 1.x line. */
+export async function startOldEra(options: OldEraOptions = {}): Promise<OldEraUpstream> {
+  const world = new World(options);
+  const upstream = await serve('/mcp', async (request, response, body) => {
+    if (!world.admits(request, response)) return;
+    const id = request.headers['mcp-session-id'];
+    const known = typeof id === 'string' ? world.sessions.get(id) : undefined;
+    if (id !== undefined && !known) return refuse(response, 404, -32001, 'Session not found');
+    if (known) return (known.transport as StreamableHTTPServerTransport).handleRequest(request, response, body);
+    const transport = new StreamableHTTPServerTransport({
+      sessionIdGenerator: randomUUID,
+      enableJsonResponse: options.json ?? false,
+      onsessioninitialized: (sessionId) => void world.sessions.set(sessionId, { transport, server }),
+      onsessionclosed: (sessionId) => void world.sessions.delete(sessionId),
+    });
+    const server = world.serverFor();
+    await server.connect(transport);
+    await transport.handleRequest(request, response, body);
+  });
+  return world.upstream(upstream);
+}
+
+/** The deprecated transport of 2024-11-05: GET opens the event stream, POST goes to the address it names. */
+export async function startOldSse(options: OldEraOptions = {}): Promise<OldEraUpstream> {
+  const world = new World(options);
+  const upstream = await serve('/sse', async (request, response, body) => {
+    if (!world.admits(request, response)) return;
+    const url = new URL(request.url ?? '/', 'http://127.0.0.1');
+    if (request.method === 'GET' && url.pathname === '/sse') {
+      const transport = new SSEServerTransport('/messages', response);
+      const server = world.serverFor();
+      world.sessions.set(transport.sessionId, { transport, server });
+      response.once('close', () => world.sessions.delete(transport.sessionId));
+      return server.connect(transport);
+    }
+    const session = world.sessions.get(url.searchParams.get('sessionId') ?? '');
+    if (!session) return refuse(response, 404, -32001, 'Session not found');
+    return (session.transport as SSEServerTransport).handlePostMessage(request, response, body);
+  });
+  return world.upstream(upstream);
+}
+
+/** What the sessions of one test server share. */
+class World {
+  readonly sessions = new Map<string, Session>();
+  private readonly counts = new Map<string, number>();
+  private tools: OldEraOptions['tools'] & object;
+
+  constructor(private readonly options: OldEraOptions) {
+    this.tools = options.tools ?? TOOLS;
+  }
+
+  admits(request: IncomingMessage, response: ServerResponse): boolean {
+    const { token } = this.options;
+    if (token === undefined || request.headers.authorization === `Bearer ${token}`) return true;
+    response.writeHead(401, { 'www-authenticate': 'Bearer' }).end();
+    return false;
+  }
+
+  upstream(upstream: Upstream): OldEraUpstream {
+    return {
+      ...upstream,
+      sessionCount: () => this.sessions.size,
+      forgetSessions: () => this.sessions.clear(),
+      setTools: async (tools) => {
+        this.tools = tools;
+        await Promise.all([...this.sessions.values()].map(({ server }) => server.sendToolListChanged()));
+      },
+      close: async () => {
+        await Promise.all([...this.sessions.values()].map(({ server }) => server.close()));
+        await upstream.close();
+      },
+    };
+  }
+
+  serverFor(): Server {
+    const { instructions } = this.options;
+    const server = new Server(
+      { name: 'old-era', version: '1.0.0', title: 'Old era' },
+      {
+        capabilities: { tools: { listChanged: true }, resources: {}, prompts: {} },
+        ...(instructions === undefined ? {} : { instructions }),
+      },
+    );
+    server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: this.tools }));
+    server.setRequestHandler(ListResourcesRequestSchema, () => ({ resources: RESOURCES }));
+    server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({ resourceTemplates: RESOURCE_TEMPLATES }));
+    server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: PROMPTS }));
+    server.setRequestHandler(ReadResourceRequestSchema, ({ params }) =>
+      answer(async () => readCatalogResource(params.uri)),
+    );
+    server.setRequestHandler(GetPromptRequestSchema, ({ params }) =>
+      answer(async () => getCatalogPrompt(params.name, params.arguments ?? {})),
+    );
+    this.serveCalls(server);
+    return server;
+  }
+
+  private serveCalls(server: Server): void {
+    server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) => {
+      if (this.tools !== TOOLS) return { content: [] };
+      const session = extra.sessionId ?? '';
+      const count = (this.counts.get(session) ?? 0) + 1;
+      this.counts.set(session, count);
+      const progressToken = params._meta?.progressToken;
+      return answer(() =>
+        callCatalogTool({
+          name: params.name,
+          arguments: params.arguments ?? {},
+          signal: extra.signal,
+          sessionId: extra.sessionId,
+          authorization: header(extra.requestInfo?.headers.authorization),
+          count,
+          progress: async (progress) => {
+            if (progressToken === undefined) return;
+            const notification = { method: 'notifications/progress' as const, params: { progressToken, ...progress } };
+            await extra.sendNotification(notification);
+          },
+          ask: (method) =>
+            server.request({ method, params: {} }, ResultSchema, { timeout: 2000 }).catch((error: McpError) => ({
+              code: error.code,
+            })),
+        }),
+      );
+    });
+  }
+}
+
+async function answer(make: () => Promise<Record<string, unknown>>): Promise<ServerResult> {
+  try {
+    return await make();
+  } catch (error) {
+    if (error instanceof CatalogError) throw new McpError(error.code, error.message);
+    throw error;
+  }
+}
+
+function header(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function refuse(response: ServerResponse, status: number, code: number, message: string): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ jsonrpc: '2.0', error: { code, message }, id: null }));
+}
