@@ -1,0 +1,47 @@
+import { DynamicModule, Module } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { McpModule } from './mcp/mcp.module.js';
+import { MODULES } from './modules/index.js';
+import { AuthModule } from './platform/auth/auth.module.js';
+import { AuthorizationGuard } from './platform/auth/authorization.guard.js';
+import { ConfigModule } from './platform/config/config.module.js';
+import type { Environment } from './platform/config/environment.js';
+import { CryptoModule } from './platform/crypto/crypto.module.js';
+import { DatabaseModule, type DatabaseAddresses } from './platform/database/database.module.js';
+import { EgressModule } from './platform/egress/egress.module.js';
+import { HealthModule } from './platform/health/health.module.js';
+import { ErrorFilter } from './platform/http/error.filter.js';
+import { PageInterceptor } from './platform/http/paging.js';
+import { requestValidation } from './platform/http/validation.js';
+import { SchemasModule } from './platform/schemas/schemas.module.js';
+import { TelemetryModule } from './platform/telemetry/telemetry.module.js';
+import { ThrottlingModule } from './platform/throttling/throttling.module.js';
+
+@Module({})
+export class AppModule {
+  static with(environment: Environment, database: DatabaseAddresses): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.with(environment),
+        DatabaseModule.at(database),
+        AuthModule,
+        CryptoModule,
+        EgressModule,
+        HealthModule,
+        McpModule,
+        SchemasModule,
+        TelemetryModule,
+        ThrottlingModule,
+        ...MODULES,
+      ],
+      providers: [
+        // Before it, for every request and also for unknown paths: platform/http/request-hooks.ts signs in and counts.
+        { provide: APP_GUARD, useClass: AuthorizationGuard },
+        { provide: APP_PIPE, useFactory: requestValidation },
+        { provide: APP_INTERCEPTOR, useClass: PageInterceptor },
+        { provide: APP_FILTER, useClass: ErrorFilter },
+      ],
+    };
+  }
+}

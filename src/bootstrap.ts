@@ -1,0 +1,95 @@
+import cors from '@fastify/cors';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Logger } from 'pino';
+import { AppModule } from './app.module.js';
+import { AuthenticationService } from './modules/identity/authentication.service.js';
+import { Environment } from './platform/config/environment.js';
+import type { DatabaseAddresses } from './platform/database/database.module.js';
+import { LARGEST_BODY, useBoundedJson } from './platform/http/body-parser.js';
+import { useRequestHooks } from './platform/http/request-hooks.js';
+import { JsonLogger } from './platform/telemetry/logger.js';
+import { MetricsService } from './platform/telemetry/metrics.service.js';
+import { RequestLimits } from './platform/throttling/request-limits.js';
+
+/** Resource URIs of 2,048 characters, percent-encoded, in the path. */
+const LONGEST_PARAMETER = 8_192;
+const CLIENT_REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
+
+/** The application that `main` runs and the tests talk to, not yet listening. */
+export async function createApp(
+  environment: Environment,
+  database: DatabaseAddresses,
+  logger: Logger,
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    logger: false,
+    bodyLimit: LARGEST_BODY,
+    trustProxy: environment.TRUSTED_PROXIES.length > 0 ? environment.TRUSTED_PROXIES : false,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: LONGEST_PARAMETER },
+    forceCloseConnections: 'idle',
+    genReqId: requestId,
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(environment, database), adapter, {
+    logger: new JsonLogger(logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  await configureApp(app, environment, logger);
+  return app;
+}
+
+/** A client may name its request, so that both sides' logs meet; anything odd is replaced. */
+function requestId(request: IncomingMessage): string {
+  const named = request.headers['x-request-id'];
+  return typeof named === 'string' && CLIENT_REQUEST_ID.test(named) ? named : randomUUID();
+}
+
+async function configureApp(app: NestFastifyApplication, environment: Environment, logger: Logger): Promise<void> {
+  const fastify = app.getHttpAdapter().getInstance();
+  // First, so that preflights, which carry no token, are answered before anything is counted.
+  if (environment.CORS_ORIGINS.length > 0) {
+    await app.register(cors, {
+      origin: environment.CORS_ORIGINS,
+      exposedHeaders: [
+        'Link',
+        'X-Total-Count',
+        'X-Request-Id',
+        'X-RateLimit-Limit',
+        'X-RateLimit-Remaining',
+        'X-RateLimit-Reset',
+        'Retry-After',
+        'Location',
+      ],
+    });
+  }
+  const authentication = app.get(AuthenticationService);
+  useRequestHooks(fastify, {
+    authenticate: (authorization) => authentication.authenticate(authorization),
+    limits: app.get(RequestLimits),
+    metrics: app.get(MetricsService),
+    logger,
+  });
+  useBoundedJson(fastify);
+  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+    jsonDocumentUrl: 'docs-json',
+    yamlDocumentUrl: 'docs-yaml',
+  });
+}
+
+export function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setTitle('MCP control plane')
+    .setDescription(
+      'Connect MCP servers once, hand each workspace exactly what it needs, and know what every call did. ' +
+        'Get a token at `POST /api/v1/auth/login` and put it behind *Authorize*.',
+    )
+    .setVersion('0.1.0')
+    .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
+    .addBearerAuth()
+    .build();
+  return SwaggerModule.createDocument(app, config);
+}

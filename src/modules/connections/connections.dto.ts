@@ -1,0 +1,190 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import {
+  IsBoolean,
+  IsInt,
+  IsObject,
+  IsOptional,
+  IsString,
+  IsUUID,
+  Max,
+  MaxLength,
+  Min,
+  MinLength,
+} from 'class-validator';
+import { trimmed } from '../../platform/http/body-values.js';
+import { PageQuery } from '../../platform/http/paging.js';
+import { toBoolean, toInteger } from '../../platform/http/query-values.js';
+import type { ConnectionStatus } from './connection.entity.js';
+
+const LARGEST_ID = 2_147_483_647;
+
+export class ListConnections extends PageQuery {
+  @ApiPropertyOptional({ format: 'uuid', description: 'Filter by organization ID' })
+  @IsOptional()
+  @IsUUID()
+  organization?: string;
+
+  @ApiPropertyOptional({ type: 'integer', description: 'Filter by server registry ID' })
+  @IsOptional()
+  @Transform(toInteger)
+  @IsInt()
+  @Min(0)
+  @Max(LARGEST_ID)
+  server?: number;
+
+  @ApiPropertyOptional({ type: Boolean, description: 'Filter by active status' })
+  @IsOptional()
+  @Transform(toBoolean)
+  @IsBoolean()
+  is_active?: boolean;
+}
+
+export class CreateConnection {
+  @ApiProperty({ type: 'integer', example: 1, description: 'Server registry ID, as a number or a string' })
+  @Transform(toInteger)
+  @IsInt()
+  @Min(0)
+  @Max(LARGEST_ID)
+  server: number;
+
+  @ApiProperty({ format: 'uuid', example: '123e4567-e89b-12d3-a456-426614174111' })
+  @IsUUID()
+  organization: string;
+
+  @ApiProperty({ example: 'Acme Jira' })
+  @Transform(trimmed)
+  @IsString()
+  @MinLength(1)
+  @MaxLength(200)
+  connection_name: string;
+
+  @ApiPropertyOptional({ example: 'Jira connection for Acme Corp' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(2_000)
+  description?: string;
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    description: "Credentials, by the type's `auth` schema. Sealed, never returned",
+    example: { api_token: 'your-api-token', base_url: 'https://acme.atlassian.net' },
+  })
+  @IsObject()
+  auth_data: Record<string, unknown>;
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: true,
+    description: "By the type's `options` schema",
+    example: { timeout: 60 },
+  })
+  @IsOptional()
+  @IsObject()
+  config_options?: Record<string, unknown>;
+}
+
+export class UpdateConnection {
+  @ApiPropertyOptional({ example: 'Acme Jira' })
+  @IsOptional()
+  @Transform(trimmed)
+  @IsString()
+  @MinLength(1)
+  @MaxLength(200)
+  connection_name?: string;
+
+  @ApiPropertyOptional()
+  @IsOptional()
+  @IsString()
+  @MaxLength(2_000)
+  description?: string;
+
+  @ApiPropertyOptional()
+  @IsOptional()
+  @IsBoolean()
+  is_active?: boolean;
+
+  @ApiPropertyOptional({ type: 'object', additionalProperties: true })
+  @IsOptional()
+  @IsObject()
+  config_options?: Record<string, unknown>;
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: true,
+    description: 'Needed where `config_options` change the address',
+  })
+  @IsOptional()
+  @IsObject()
+  auth_data?: Record<string, unknown>;
+}
+
+export class ReplaceCredentials {
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    description: "All credentials, by the type's `auth` schema",
+  })
+  @IsObject()
+  auth_data: Record<string, unknown>;
+}
+
+export interface ConnectionResponse {
+  id: string;
+  server: { id: string; qualified_name: string; display_name: string };
+  organization: { id: string; name: string };
+  connection_name: string;
+  description: string;
+  is_active: boolean;
+  last_connected: string | null;
+  created_at: string;
+  created_by: { id: string; username: string } | null;
+  server_id: string;
+  status: ConnectionStatus;
+  config_options: Record<string, unknown>;
+}
+
+/** Columns of a row as the list reads them. Credentials are not among them. */
+export interface ConnectionRow {
+  id: string;
+  type_id: number;
+  qualified_name: string;
+  display_name: string;
+  organization_id: string;
+  organization_name: string;
+  connection_name: string;
+  description: string;
+  is_active: boolean;
+  last_connected: Date | null;
+  created_at: Date;
+  created_by: string | null;
+  username: string | null;
+  slug: string;
+  status: ConnectionStatus;
+  config_options: Record<string, unknown>;
+}
+
+export function toConnectionResponse(row: ConnectionRow): ConnectionResponse {
+  return {
+    id: row.id,
+    server: { id: String(row.type_id), qualified_name: row.qualified_name, display_name: row.display_name },
+    organization: { id: row.organization_id, name: row.organization_name },
+    connection_name: row.connection_name,
+    description: row.description,
+    is_active: row.is_active,
+    last_connected: row.last_connected?.toISOString() ?? null,
+    created_at: row.created_at.toISOString(),
+    created_by:
+      row.created_by !== null && row.username !== null ? { id: row.created_by, username: row.username } : null,
+    server_id: row.slug,
+    status: row.status,
+    config_options: row.config_options,
+  };
+}
+
+export interface TestResponse {
+  success: boolean;
+  message: string;
+  details: Record<string, unknown>;
+}

@@ -1,0 +1,18 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { RegistryModule } from '../registry/registry.module.js';
+import { ConnectionSettingsService } from './connection-settings.service.js';
+import { ConnectionTargetsService } from './connection-targets.service.js';
+import { ConnectionTestService } from './connection-test.service.js';
+import { Connection } from './connection.entity.js';
+import { ConnectionsController } from './connections.controller.js';
+import { ConnectionsService } from './connections.service.js';
+
+/** What an organization is connected to, and the credentials for it. */
+@Module({
+  imports: [TypeOrmModule.forFeature([Connection]), RegistryModule],
+  controllers: [ConnectionsController],
+  providers: [ConnectionSettingsService, ConnectionTargetsService, ConnectionTestService, ConnectionsService],
+  exports: [ConnectionSettingsService, ConnectionTargetsService, ConnectionsService],
+})
+export class ConnectionsModule {}

@@ -1,0 +1,329 @@
+import { Injectable } from '@nestjs/common';
+import { IsNull, type SelectQueryBuilder } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { organizationIds, requireRole, type Actor, type OrganizationRole } from '../../platform/auth/actor.js';
+import { columns } from '../../platform/database/columns.js';
+import { nameTaken, taken, violatedUniqueIndex } from '../../platform/database/database-errors.js';
+import { Database, type Transaction } from '../../platform/database/transaction.js';
+import { invalid, notFound } from '../../platform/http/domain-error.js';
+import { Page, readPage, type PageQuery } from '../../platform/http/paging.js';
+import {
+  RegistryService,
+  SSE_TYPE_ID,
+  STREAMABLE_HTTP_TYPE_ID,
+  type ServerTypeDefinition,
+} from '../registry/registry.service.js';
+import { ConnectionSettingsService, type CheckedSettings } from './connection-settings.service.js';
+import { Connection } from './connection.entity.js';
+import { connectionChanged } from './connections.events.js';
+import {
+  CreateConnection,
+  ListConnections,
+  ReplaceCredentials,
+  toConnectionResponse,
+  UpdateConnection,
+  type ConnectionResponse,
+  type ConnectionRow,
+} from './connections.dto.js';
+import { slugFrom } from './slug.js';
+
+/** Everything a new connection is made of. */
+export interface NewConnection {
+  id: string;
+  organizationId: string;
+  type: ServerTypeDefinition;
+  connectionName: string;
+  description: string;
+  /** Left out: derived from the name. */
+  slug?: string;
+  settings: CheckedSettings;
+  connected: boolean;
+}
+
+/** A connection as the `/mcp/servers` API sees it. */
+export type ServerFacts = Pick<
+  Connection,
+  'id' | 'organizationId' | 'slug' | 'connectionName' | 'serverUrl' | 'isActive' | 'status'
+>;
+
+/** Members read, owners and admins edit; nobody reads credentials. */
+@Injectable()
+export class ConnectionsService {
+  constructor(
+    private readonly database: Database,
+    private readonly registry: RegistryService,
+    private readonly settings: ConnectionSettingsService,
+  ) {}
+
+  async list(actor: Actor, query: ListConnections): Promise<Page<ConnectionResponse>> {
+    const rows = this.visible(actor);
+    if (query.organization !== undefined)
+      rows.andWhere('c.organization_id = :organization', { organization: query.organization });
+    if (query.server !== undefined) rows.andWhere('c.server_type_id = :server', { server: query.server });
+    if (query.is_active !== undefined) rows.andWhere('c.is_active = :active', { active: query.is_active });
+    return (await readPage<ConnectionRow, Connection>(rows, 'c.id', query, 'uuid')).map(toConnectionResponse);
+  }
+
+  async get(actor: Actor, id: string): Promise<ConnectionResponse> {
+    const row = await this.visible(actor).andWhere('c.id = :id', { id }).getRawOne<ConnectionRow>();
+    if (!row) throw notFound('connection', id);
+    return toConnectionResponse(row);
+  }
+
+  async create(actor: Actor, body: CreateConnection): Promise<ConnectionResponse> {
+    requireRole(actor, body.organization, 'admin');
+    const type = await this.usableType(actor, body.organization, body.server);
+    const connection: NewConnection = {
+      id: uuidv7(),
+      organizationId: body.organization,
+      type,
+      connectionName: body.connection_name,
+      description: body.description ?? '',
+      settings: await this.settings.check(type, body.auth_data, body.config_options ?? {}),
+      connected: false,
+    };
+    await this.database.transaction((transaction) => this.insert(actor, transaction, connection));
+    return this.get(actor, connection.id);
+  }
+
+  async update(actor: Actor, id: string, body: UpdateConnection): Promise<ConnectionResponse> {
+    const current = await this.required(actor, id, 'admin');
+    const changes: Partial<Connection> = {
+      connectionName: body.connection_name,
+      description: body.description,
+      isActive: body.is_active,
+    };
+    if (body.config_options !== undefined || body.auth_data !== undefined) {
+      Object.assign(changes, await this.changedSettings(actor, current, body));
+    }
+    await this.store(current, changes);
+    return this.get(actor, id);
+  }
+
+  async replaceCredentials(actor: Actor, id: string, body: ReplaceCredentials): Promise<ConnectionResponse> {
+    const current = await this.required(actor, id, 'admin');
+    await this.store(current, await this.changedSettings(actor, current, { auth_data: body.auth_data }));
+    return this.get(actor, id);
+  }
+
+  /** Leaves a tombstone without credentials; what was discovered on it disappears with it. */
+  async remove(actor: Actor, id: string): Promise<void> {
+    const current = await this.required(actor, id, 'admin');
+    await this.store(current, { deletedAt: new Date(), serverTypeId: null, sealedAuth: '', isActive: false });
+  }
+
+  /**
+   * A living connection of the actor's organizations.
+   * @throws DomainError 404, 403 when the role is too low
+   */
+  async required(actor: Actor, id: string, least: OrganizationRole): Promise<Connection> {
+    const connection = await this.living(actor).andWhere('c.id = :id', { id }).getOne();
+    if (!connection) throw notFound('connection', id);
+    requireRole(actor, connection.organizationId, least, 'connection', id);
+    return connection;
+  }
+
+  /** The connections of these organizations as the `/mcp/servers` API sees them. */
+  listServers(organizations: readonly string[], page: PageQuery): Promise<Page<ServerFacts>> {
+    return readPage<ServerFacts, Connection>(this.servers(organizations), 'c.id', page, 'uuid');
+  }
+
+  /** Those with this slug: at most one per organization. */
+  findServers(organizations: readonly string[], slug: string): Promise<ServerFacts[]> {
+    return this.servers(organizations).andWhere('c.slug = :slug', { slug }).getRawMany<ServerFacts>();
+  }
+
+  /** Says early what the insert would say late. @throws DomainError 409 `name_taken` */
+  async requireFree(organizationId: string, slug: string, name: string): Promise<void> {
+    const rows = await this.database.manager
+      .createQueryBuilder(Connection, 'c')
+      .where('c.organization_id = :organizationId AND c.deleted_at IS NULL', { organizationId })
+      .andWhere('(c.slug = :slug OR lower(c.connection_name) = lower(:name))', { slug, name })
+      .select('c.slug', 'slug')
+      .getRawMany<{ slug: string }>();
+    if (rows.some((row) => row.slug === slug)) throw taken('server_id');
+    if (rows.length > 0) throw taken('server_name');
+  }
+
+  /** The shipped types that need nothing but an address. */
+  readonly genericTypes = { streamableHttp: STREAMABLE_HTTP_TYPE_ID, sse: SSE_TYPE_ID };
+
+  /** What discovery has to know of a connection. */
+  async discoveredOn(id: string): Promise<DiscoveredOn> {
+    const connection = await this.database.manager.findOne(Connection, {
+      where: { id, deletedAt: IsNull() },
+      relations: { serverType: true },
+    });
+    if (!connection?.serverType) throw notFound('connection', id);
+    return discoveredOn(connection, connection.serverType);
+  }
+
+  /** A type that this organization may connect, and that this actor may use. */
+  async usableType(actor: Actor, organizationId: string, typeId: number): Promise<ServerTypeDefinition> {
+    const type = await this.registry.definition(actor, typeId);
+    // Private types of another organization of the same actor are not for this one.
+    if (type.organizationId !== null && type.organizationId !== organizationId) throw notFound('server', typeId);
+    if (type.transport.type === 'stdio_from_options') this.registry.requireProcessRight(actor);
+    return type;
+  }
+
+  async insert(actor: Actor, transaction: Transaction, connection: NewConnection): Promise<void> {
+    const { id, organizationId, settings } = connection;
+    const slug = connection.slug ?? (await freeSlug(transaction, organizationId, connection.connectionName));
+    await transaction.manager
+      .insert(
+        Connection,
+        columns<Connection>({
+          id,
+          organizationId,
+          slug,
+          serverTypeId: connection.type.id,
+          connectionName: connection.connectionName,
+          description: connection.description,
+          configOptions: settings.options,
+          sealedAuth: this.settings.seal(settings.auth, organizationId, id),
+          addressDigest: settings.addressDigest,
+          serverUrl: settings.rendered.displayUrl,
+          createdById: actor.userId,
+          ...(connection.connected ? { status: 'connected' as const, lastConnected: new Date() } : {}),
+        }),
+      )
+      .catch((error: unknown) =>
+        nameConflict(error, connection.slug === undefined ? 'connection_name' : 'server_name'),
+      );
+  }
+
+  /** What the last contact said; not an edit, so no revision and no event. */
+  async recordContact(id: string, reached: boolean): Promise<void> {
+    await this.database.manager
+      .createQueryBuilder()
+      .update(Connection)
+      .set({
+        status: reached ? 'connected' : 'error',
+        ...(reached ? { lastConnected: new Date() } : {}),
+        updatedAt: () => 'updated_at',
+      })
+      .where('id = :id AND deleted_at IS NULL', { id })
+      .execute();
+  }
+
+  private async changedSettings(
+    actor: Actor,
+    current: Connection,
+    body: Pick<UpdateConnection, 'auth_data' | 'config_options'>,
+  ): Promise<Partial<Connection>> {
+    const type = await this.usableType(actor, current.organizationId, current.serverTypeId ?? 0);
+    const options = body.config_options ?? current.configOptions;
+    const auth = body.auth_data ?? this.settings.credentialsOf(current);
+    const settings = await this.settings.check(type, auth, options);
+    if (body.auth_data === undefined && settings.addressDigest !== current.addressDigest) {
+      throw invalid({ auth_data: ['is required: these options change the address that the credentials are sent to'] });
+    }
+    return {
+      configOptions: settings.options,
+      sealedAuth: this.settings.seal(settings.auth, current.organizationId, current.id),
+      addressDigest: settings.addressDigest,
+      serverUrl: settings.rendered.displayUrl,
+    };
+  }
+
+  private async store(current: Connection, changes: Partial<Connection>): Promise<void> {
+    const { id, organizationId } = current;
+    await this.database.transaction(async (transaction) => {
+      await transaction.manager
+        .update(Connection, { id, organizationId }, columns<Connection>({ id, ...changes }))
+        .catch((error: unknown) => nameConflict(error, 'connection_name'));
+      await transaction.publish(connectionChanged(id, organizationId));
+    });
+  }
+
+  private living(actor: Actor): SelectQueryBuilder<Connection> {
+    return this.database.manager
+      .createQueryBuilder(Connection, 'c')
+      .where('c.deleted_at IS NULL AND c.organization_id = ANY(:organizations)', {
+        organizations: organizationIds(actor),
+      });
+  }
+
+  private servers(organizations: readonly string[]): SelectQueryBuilder<Connection> {
+    return this.database.manager
+      .createQueryBuilder(Connection, 'c')
+      .select([
+        'c.id AS id',
+        'c.organization_id AS "organizationId"',
+        'c.slug AS slug',
+        'c.connection_name AS "connectionName"',
+        'c.server_url AS "serverUrl"',
+        'c.is_active AS "isActive"',
+        'c.status AS status',
+      ])
+      .where('c.deleted_at IS NULL AND c.organization_id = ANY(:organizations)', { organizations: [...organizations] });
+  }
+
+  private visible(actor: Actor): SelectQueryBuilder<Connection> {
+    return this.living(actor)
+      .innerJoin('c.serverType', 't')
+      .innerJoin('c.organization', 'o')
+      .leftJoin('c.createdBy', 'u')
+      .select([
+        'c.id AS id',
+        't.id AS type_id',
+        't.qualified_name AS qualified_name',
+        't.display_name AS display_name',
+        'c.organization_id AS organization_id',
+        'o.name AS organization_name',
+        'c.connection_name AS connection_name',
+        'c.description AS description',
+        'c.is_active AS is_active',
+        'c.last_connected AS last_connected',
+        'c.created_at AS created_at',
+        'c.created_by AS created_by',
+        'u.username AS username',
+        'c.slug AS slug',
+        'c.status AS status',
+        'c.config_options AS config_options',
+      ]);
+  }
+}
+
+/** Where things are discovered: the names and trust that they get from their connection and its type. */
+export interface DiscoveredOn {
+  connectionId: string;
+  organizationId: string;
+  serverId: string;
+  category: string;
+  trustAnnotations: boolean;
+}
+
+export function discoveredOn(
+  connection: { id: string; organizationId: string; slug: string },
+  type: ServerTypeDefinition,
+): DiscoveredOn {
+  return {
+    connectionId: connection.id,
+    organizationId: connection.organizationId,
+    serverId: connection.slug,
+    category: type.category,
+    trustAnnotations: type.trustAnnotations,
+  };
+}
+
+function nameConflict(error: unknown, nameField: string): never {
+  const index = violatedUniqueIndex(error) ?? '';
+  return nameTaken(index, index === 'connections_slug_key' ? 'server_id' : nameField)(error);
+}
+
+/** The first free one of `acme-jira`, `acme-jira-2`, ...; the lock keeps two creations from choosing the same. */
+async function freeSlug(transaction: Transaction, organizationId: string, name: string): Promise<string> {
+  const wish = slugFrom(name);
+  await transaction.manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`slug:${organizationId}`]);
+  const rows = await transaction.manager.query<{ slug: string }[]>(
+    'SELECT slug FROM connections WHERE organization_id = $1 AND deleted_at IS NULL AND starts_with(slug, $2)',
+    [organizationId, wish],
+  );
+  const taken = new Set(rows.map((row) => row.slug));
+  for (let number = 1; ; number++) {
+    const slug = number === 1 ? wish : `${wish}-${number}`;
+    if (!taken.has(slug)) return slug;
+  }
+}

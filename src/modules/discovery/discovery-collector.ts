@@ -1,0 +1,97 @@
+import type { UpstreamTarget } from '../../mcp/upstream.js';
+import { UpstreamError } from '../../mcp/upstream.js';
+import type { UpstreamPool } from '../../mcp/upstream-pool.js';
+import { parentsFirst, readItem, type DiscoveredItem } from './discovered-item.js';
+import type { ResourceKind } from './resource.entity.js';
+
+const LISTS = [
+  { kind: 'resource', method: 'resources/list' },
+  { kind: 'resource_template', method: 'resources/templates/list' },
+  { kind: 'tool', method: 'tools/list' },
+  { kind: 'prompt', method: 'prompts/list' },
+] as const satisfies { kind: ResourceKind; method: string }[];
+
+/** What a discovery asks for. */
+export interface DiscoveryScope {
+  /** Null: all types. */
+  resourceTypes: readonly string[] | null;
+  /** Null: all there is, within the limits of design/security.md. */
+  maxResults: number | null;
+}
+
+export const EVERYTHING: DiscoveryScope = { resourceTypes: null, maxResults: null };
+
+export interface Collected {
+  items: DiscoveredItem[];
+  /** Kinds that were listed to the end: of these, what was not seen is gone. */
+  completeKinds: ResourceKind[];
+  problems: string[];
+}
+
+/**
+ * Asks a server for everything in scope. One list that fails leaves the others standing; when all fail, so does this.
+ * @param onProgress what is being listed, and how much was found so far
+ * @throws UpstreamError of the first list when none could be read
+ */
+export async function collect(
+  pool: UpstreamPool,
+  target: UpstreamTarget,
+  serverId: string,
+  scope: DiscoveryScope,
+  onProgress: (stage: string, found: number) => void = () => undefined,
+): Promise<Collected> {
+  const found: DiscoveredItem[] = [];
+  const completeKinds: ResourceKind[] = [];
+  const problems: string[] = [];
+  const lists = LISTS.filter(({ kind }) => isInScope(kind, scope.resourceTypes));
+  let firstFailure: unknown = null;
+  let answered = 0;
+  for (const { kind, method } of lists) {
+    const before = found.length;
+    onProgress(method, before);
+    try {
+      const { items, truncated } = await pool.list(target, method, {
+        onPage: (count) => onProgress(method, before + count),
+      });
+      answered++;
+      const unusable = append(found, items, kind, serverId);
+      if (unusable > 0) problems.push(`${method}: ${unusable} entries have no usable name or address`);
+      if (truncated) problems.push(`${method}: cut short (${truncated})`);
+      else completeKinds.push(kind);
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      firstFailure ??= error;
+      problems.push(`${method}: ${error.message}`);
+    }
+  }
+  if (answered === 0 && firstFailure !== null) throw firstFailure;
+  return within(scope, { items: parentsFirst(found), completeKinds, problems });
+}
+
+function append(found: DiscoveredItem[], entries: readonly unknown[], kind: ResourceKind, serverId: string): number {
+  let unusable = 0;
+  for (const entry of entries) {
+    const item = readItem(kind, serverId, entry);
+    if (item) found.push(item);
+    else unusable++;
+  }
+  return unusable;
+}
+
+/** Types that are not one of the three fixed ones can only come from resources. */
+function isInScope(kind: ResourceKind, types: readonly string[] | null): boolean {
+  if (types === null) return true;
+  if (kind === 'tool' || kind === 'prompt') return types.includes(kind);
+  return types.some((type) => type !== 'tool' && type !== 'prompt');
+}
+
+function within({ resourceTypes, maxResults }: DiscoveryScope, collected: Collected): Collected {
+  const items =
+    resourceTypes === null ? collected.items : collected.items.filter((item) => resourceTypes.includes(item.type));
+  if (maxResults === null || items.length <= maxResults) return { ...collected, items };
+  return {
+    items: items.slice(0, maxResults),
+    completeKinds: [],
+    problems: [...collected.problems, `max_results: ${items.length - maxResults} more were found`],
+  };
+}

@@ -1,0 +1,227 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { inspectSchema } from '../../platform/schemas/schema-bounds.js';
+import type { DiscoveredOn } from '../connections/connections.service.js';
+import { contentDigest, storableJson, uriDigest, type DiscoveredItem } from './discovered-item.js';
+import type { Collected, DiscoveryScope } from './discovery-collector.js';
+import type { ResourceKind } from './resource.entity.js';
+import { effectOf, publicToolId, titleOf } from './tool-identity.js';
+
+/** Rows of one statement: few round trips, bounded memory. */
+const CHUNK = 1_000;
+/** Longest schema that is kept at all; a longer one makes its tool unusable, see `schema_problem`. */
+const LARGEST_SCHEMA_BYTES = 65_536;
+
+export interface Stored {
+  found: number;
+  created: number;
+  updated: number;
+  vanished: number;
+}
+
+interface StoredRow {
+  id: number;
+  kind: ResourceKind;
+  uri_digest: string;
+  created: boolean;
+  changed: boolean;
+}
+
+const UPSERT_RESOURCES = `
+  WITH incoming AS (
+    SELECT x.* FROM jsonb_to_recordset($3::jsonb) AS x(
+      ordinal int, kind text, uri text, uri_digest text, name text, type text, description text, schema jsonb,
+      operations jsonb, external_id text, mime_type text, content_digest text)
+  ), before AS (
+    SELECT r.id, r.content_digest, r.is_available FROM resources r
+      JOIN incoming i ON r.connection_id = $1 AND r.kind = i.kind AND r.uri_digest = i.uri_digest
+  ), written AS (
+    INSERT INTO resources (connection_id, organization_id, kind, resource_uri, uri_digest, resource_name, resource_type,
+                           description, schema, operations, external_id, mime_type, content_digest)
+    SELECT $1, $2, kind, uri, uri_digest, name, type, description, schema,
+           ARRAY(SELECT jsonb_array_elements_text(operations)), external_id, mime_type, content_digest
+      FROM incoming ORDER BY ordinal
+    ON CONFLICT (connection_id, kind, uri_digest) DO UPDATE SET
+      resource_uri = excluded.resource_uri, resource_name = excluded.resource_name, resource_type = excluded.resource_type,
+      description = excluded.description, schema = excluded.schema, operations = excluded.operations,
+      external_id = excluded.external_id, mime_type = excluded.mime_type, content_digest = excluded.content_digest,
+      last_verified = now(), is_available = true
+    RETURNING id, kind, uri_digest, content_digest
+  )
+  SELECT w.id, w.kind, w.uri_digest, b.id IS NULL AS created,
+         b.id IS NOT NULL AND (b.content_digest <> w.content_digest OR NOT b.is_available) AS changed
+    FROM written w LEFT JOIN before b ON b.id = w.id`;
+
+const UPSERT_TOOLS = `
+  INSERT INTO tools (resource_id, connection_id, organization_id, name, public_id, title, category, effect, definition, schema_problem)
+  SELECT x.resource_id, $1, $2, x.name, x.public_id, x.title, $3, x.effect, x.definition, x.schema_problem
+    FROM jsonb_to_recordset($4::jsonb) AS x(resource_id int, name text, public_id text, title text, effect text, definition jsonb, schema_problem text)
+  ON CONFLICT (resource_id) DO UPDATE SET
+    title = excluded.title, category = excluded.category, effect = excluded.effect, definition = excluded.definition,
+    schema_problem = excluded.schema_problem`;
+
+/** Writes what a discovery found, all of it or nothing: the caller's transaction decides. */
+@Injectable()
+export class DiscoveryStoreService {
+  /** The transaction must hold the connection's row, so that two runs write one after the other. */
+  async store(
+    manager: EntityManager,
+    place: DiscoveredOn,
+    collected: Collected,
+    scope: DiscoveryScope,
+  ): Promise<Stored> {
+    const ids = new Map<string, number>();
+    const stored: Stored = { found: collected.items.length, created: 0, updated: 0, vanished: 0 };
+    for (const chunk of chunks(collected.items)) {
+      for (const row of await this.upsertResources(manager, place, chunk)) {
+        ids.set(`${row.kind} ${row.uri_digest}`, row.id);
+        if (row.created) stored.created++;
+        if (row.changed) stored.updated++;
+      }
+    }
+    await this.linkParents(manager, place, collected.items);
+    stored.vanished = await this.markVanished(manager, place, collected.completeKinds, scope);
+    const tools = collected.items.filter((item) => item.tool !== null);
+    for (const chunk of chunks(tools)) await this.upsertTools(manager, place, chunk, ids);
+    return stored;
+  }
+
+  /** The first complete discovery is the baseline: what it saw counts as approved. */
+  async approveBaseline(manager: EntityManager, connectionId: string): Promise<void> {
+    await manager.query('UPDATE tools SET approved_definition = definition WHERE connection_id = $1', [connectionId]);
+  }
+
+  private upsertResources(
+    manager: EntityManager,
+    place: DiscoveredOn,
+    items: readonly DiscoveredItem[],
+  ): Promise<StoredRow[]> {
+    const rows = items.map((item, ordinal) => ({
+      ordinal,
+      kind: item.kind,
+      uri: item.uri,
+      uri_digest: uriDigest(item.uri),
+      name: item.name,
+      type: item.type,
+      description: item.description,
+      schema: keptSchema(item.schema),
+      operations: item.operations,
+      external_id: item.externalId,
+      mime_type: item.mimeType,
+      content_digest: contentDigest(item),
+    }));
+    return manager.query<StoredRow[]>(UPSERT_RESOURCES, [place.connectionId, place.organizationId, storableJson(rows)]);
+  }
+
+  /** Resources whose parent changed, and only those, are touched. */
+  private async linkParents(
+    manager: EntityManager,
+    place: DiscoveredOn,
+    items: readonly DiscoveredItem[],
+  ): Promise<void> {
+    const nested = items.filter((item) => item.kind !== 'tool' && item.kind !== 'prompt');
+    for (const chunk of chunks(nested)) {
+      const links = chunk.map((item) => ({
+        kind: item.kind,
+        child: uriDigest(item.uri),
+        parent: item.parentUri === null ? null : uriDigest(item.parentUri),
+      }));
+      await manager.query(
+        `UPDATE resources r SET parent_id = x.parent_id
+           FROM (SELECT i.kind, i.child, p.id AS parent_id
+                   FROM jsonb_to_recordset($2::jsonb) AS i(kind text, child text, parent text)
+                   LEFT JOIN resources p ON p.connection_id = $1 AND p.kind IN ('resource', 'resource_template') AND p.uri_digest = i.parent) x
+          WHERE r.connection_id = $1 AND r.kind = x.kind AND r.uri_digest = x.child AND r.parent_id IS DISTINCT FROM x.parent_id`,
+        [place.connectionId, JSON.stringify(links)],
+      );
+    }
+  }
+
+  /** `now()` is the start of the transaction: whatever was seen in it carries that very time. */
+  private async markVanished(
+    manager: EntityManager,
+    place: DiscoveredOn,
+    kinds: ResourceKind[],
+    scope: DiscoveryScope,
+  ): Promise<number> {
+    const [, count] = await manager.query<[unknown, number]>(
+      `UPDATE resources SET is_available = false
+        WHERE connection_id = $1 AND is_available AND kind = ANY($2) AND last_verified < now()
+          AND ($3::text[] IS NULL OR resource_type = ANY($3))`,
+      [place.connectionId, kinds, scope.resourceTypes],
+    );
+    return count;
+  }
+
+  private async upsertTools(
+    manager: EntityManager,
+    place: DiscoveredOn,
+    items: readonly DiscoveredItem[],
+    ids: ReadonlyMap<string, number>,
+  ): Promise<void> {
+    const publicIds = await this.publicIds(manager, place, items);
+    const rows = items.flatMap((item) => {
+      const resourceId = ids.get(`tool ${uriDigest(item.uri)}`);
+      if (item.tool === null || resourceId === undefined) return [];
+      const problem = schemaProblem(item.tool.inputSchema);
+      return {
+        resource_id: resourceId,
+        name: item.tool.name,
+        public_id: publicIds.get(item.tool.name) ?? null,
+        title: titleOf(item.tool),
+        effect: effectOf(item.tool, place.trustAnnotations),
+        definition: {
+          ...item.tool,
+          inputSchema: keptSchema(item.tool.inputSchema),
+          ...(item.tool.outputSchema ? { outputSchema: keptSchema(item.tool.outputSchema) } : {}),
+        },
+        schema_problem: problem,
+      };
+    });
+    await manager.query(UPSERT_TOOLS, [place.connectionId, place.organizationId, place.category, storableJson(rows)]);
+  }
+
+  /** Public ids of tools that have none yet. The lock keeps two connections of the organization from giving out the same one. */
+  private async publicIds(
+    manager: EntityManager,
+    place: DiscoveredOn,
+    items: readonly DiscoveredItem[],
+  ): Promise<Map<string, string>> {
+    await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`tools:${place.organizationId}`]);
+    const prefix = `${place.serverId}_`;
+    // A deleted connection's tools keep their rows for the history, but not their names.
+    await manager.query(
+      `UPDATE tools t SET public_id = NULL FROM connections c
+        WHERE c.id = t.connection_id AND c.deleted_at IS NOT NULL AND t.organization_id = $1 AND t.public_id IS NOT NULL`,
+      [place.organizationId],
+    );
+    const rows = await manager.query<{ connection_id: string; name: string; public_id: string }[]>(
+      'SELECT connection_id, name, public_id FROM tools WHERE organization_id = $1 AND (connection_id = $2 OR starts_with(public_id, $3)) AND public_id IS NOT NULL',
+      [place.organizationId, place.connectionId, prefix.slice(0, 1)],
+    );
+    const given = new Map(
+      rows.filter((row) => row.connection_id === place.connectionId).map((row) => [row.name, row.public_id]),
+    );
+    const taken = new Set(rows.map((row) => row.public_id));
+    for (const { tool } of items) {
+      if (tool === null || given.has(tool.name)) continue;
+      const id = publicToolId(place.serverId, tool.name, taken);
+      given.set(tool.name, id);
+      taken.add(id);
+    }
+    return given;
+  }
+}
+
+function schemaProblem(schema: Record<string, unknown>): string | null {
+  const [problem] = inspectSchema(schema).problems;
+  return problem ? `${problem.path || '/'}: ${problem.message}`.slice(0, 500) : null;
+}
+
+function keptSchema(schema: Record<string, unknown>): Record<string, unknown> {
+  return JSON.stringify(schema).length > LARGEST_SCHEMA_BYTES ? {} : schema;
+}
+
+function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let start = 0; start < items.length; start += CHUNK) yield items.slice(start, start + CHUNK);
+}

@@ -1,0 +1,122 @@
+import { Injectable, OnModuleDestroy } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import type { Subscription } from 'rxjs';
+import { v7 as uuidv7 } from 'uuid';
+import { AccessTokenService, type VerifiedToken } from '../../platform/auth/access-token.service.js';
+import type { Actor, OrganizationRole, WorkspaceRole } from '../../platform/auth/actor.js';
+import { Environment } from '../../platform/config/environment.js';
+import { Database } from '../../platform/database/transaction.js';
+import { EventsService } from '../../platform/events/events.service.js';
+import { IDENTITY_CHANGED } from './identity.events.js';
+
+/** Upper bound for stale rights should an invalidation be lost; normally NOTIFY ends them within milliseconds. */
+const RIGHTS_CACHED_MS = 3_000;
+const BEARER = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i;
+
+interface ActorRow {
+  id: string;
+  username: string;
+  is_operator: boolean;
+  tokens_valid_from: Date;
+  session_alive: boolean;
+  organizations: Record<string, OrganizationRole> | null;
+  workspaces: Record<string, { organizationId: string; role: WorkspaceRole }> | null;
+}
+
+interface CachedRights {
+  actor: Actor;
+  tokensValidFrom: Date;
+  sessionAlive: boolean;
+}
+
+const RIGHTS_SQL = `
+  SELECT u.id, u.username, u.is_operator, u.tokens_valid_from,
+         ($2::uuid IS NULL OR EXISTS (
+           SELECT 1 FROM sessions s WHERE s.id = $2 AND s.user_id = u.id AND s.revoked_at IS NULL)) AS session_alive,
+         (SELECT json_object_agg(m.organization_id, m.role)
+            FROM memberships m JOIN organizations o ON o.id = m.organization_id AND o.deleted_at IS NULL
+           WHERE m.user_id = u.id) AS organizations,
+         (SELECT json_object_agg(w.id, json_build_object('organizationId', w.organization_id, 'role', wm.role))
+            FROM workspace_members wm
+            JOIN workspaces w ON w.id = wm.workspace_id AND w.deleted_at IS NULL
+            JOIN organizations o ON o.id = w.organization_id AND o.deleted_at IS NULL
+           WHERE wm.user_id = u.id) AS workspaces
+    FROM users u
+   WHERE u.is_active AND u.deleted_at IS NULL AND `;
+
+/** From a bearer token to the actor behind it. */
+@Injectable()
+export class AuthenticationService implements OnModuleDestroy {
+  private readonly rights = new LRUCache<string, CachedRights>({ max: 10_000, ttl: RIGHTS_CACHED_MS });
+  private readonly invalidation: Subscription;
+
+  constructor(
+    private readonly tokens: AccessTokenService,
+    private readonly database: Database,
+    private readonly environment: Environment,
+    events: EventsService,
+  ) {
+    // Rights hang together (a workspace's organization, an operator's users), so a change forgets them all: they are cheap to read.
+    this.invalidation = events.of(IDENTITY_CHANGED).subscribe(() => this.rights.clear());
+  }
+
+  onModuleDestroy(): void {
+    this.invalidation.unsubscribe();
+  }
+
+  /** The actor of an `Authorization` header, null for anything but a genuine token of a living session of an active user. */
+  async authenticate(authorization: string | undefined): Promise<Actor | null> {
+    const token = authorization === undefined ? undefined : BEARER.exec(authorization)?.[1];
+    if (token === undefined) return null;
+    const verified = await this.tokens.verify(token);
+    if (!verified) return null;
+    const rights = await this.rightsOf(verified);
+    if (!rights?.sessionAlive) return null;
+    // `iat` has whole seconds; sessions are revoked one by one, so this decides for tokens without one only.
+    const issuedTooEarly = verified.issuedAt.getTime() < Math.floor(rights.tokensValidFrom.getTime() / 1_000) * 1_000;
+    return verified.sessionId === null && issuedTooEarly ? null : rights.actor;
+  }
+
+  private async rightsOf(token: VerifiedToken): Promise<CachedRights | null> {
+    const key = `${token.issuedBy}:${token.subject}:${token.sessionId ?? ''}`;
+    const cached = this.rights.get(key);
+    if (cached) return cached;
+    const row = (await this.readRights(token)) ?? (await this.provision(token));
+    if (!row) return null;
+    const rights: CachedRights = {
+      tokensValidFrom: row.tokens_valid_from,
+      sessionAlive: row.session_alive,
+      actor: {
+        userId: row.id,
+        username: row.username,
+        isOperator: row.is_operator,
+        sessionId: token.sessionId,
+        organizations: new Map(Object.entries(row.organizations ?? {})),
+        workspaces: new Map(Object.entries(row.workspaces ?? {})),
+      },
+    };
+    this.rights.set(key, rights);
+    return rights;
+  }
+
+  private async readRights(token: VerifiedToken): Promise<ActorRow | undefined> {
+    const condition = token.issuedBy === 'local' ? 'u.id = $1::uuid' : 'lower(u.username) = lower($1)';
+    const rows = await this.database.manager.query<ActorRow[]>(RIGHTS_SQL + condition, [
+      token.subject,
+      token.sessionId,
+    ]);
+    return rows[0];
+  }
+
+  /** A user for a valid token of the OpenID provider, where the operator wants that. Rights come later, from people. */
+  private async provision(token: VerifiedToken): Promise<ActorRow | undefined> {
+    if (token.issuedBy !== 'provider' || !this.environment.JWT_AUTO_PROVISION || token.subject.length > 255)
+      return undefined;
+    const created = await this.database.manager.query<unknown[]>(
+      `INSERT INTO users (id, username, tokens_valid_from) VALUES ($1, $2, to_timestamp(0))
+       ON CONFLICT (lower(username)) WHERE deleted_at IS NULL DO NOTHING RETURNING id`,
+      [uuidv7(), token.subject],
+    );
+    return created.length > 0 ? this.readRights(token) : undefined;
+  }
+}

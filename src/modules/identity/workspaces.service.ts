@@ -1,0 +1,100 @@
+import { Injectable } from '@nestjs/common';
+import type { SelectQueryBuilder } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { administeredOrganizationIds, hasRole, requireRole, type Actor } from '../../platform/auth/actor.js';
+import { nameTaken } from '../../platform/database/database-errors.js';
+import { Database } from '../../platform/database/transaction.js';
+import { forbidden, notFound } from '../../platform/http/domain-error.js';
+import { Page, readPage } from '../../platform/http/paging.js';
+import { identityChanged } from './identity.events.js';
+import { Workspace } from './workspace.entity.js';
+import {
+  CreateWorkspace,
+  ListWorkspaces,
+  toWorkspaceResponse,
+  UpdateWorkspace,
+  type WorkspaceResponse,
+  type WorkspaceRow,
+} from './workspaces.dto.js';
+
+/** Owners and admins edit the workspaces of their organization; members see those they work in. */
+@Injectable()
+export class WorkspacesService {
+  constructor(private readonly database: Database) {}
+
+  async list(actor: Actor, query: ListWorkspaces): Promise<Page<WorkspaceResponse>> {
+    const rows = this.visible(actor);
+    if (query.organization) rows.andWhere('w.organization_id = :organization', { organization: query.organization });
+    return (await readPage<WorkspaceRow, Workspace>(rows, 'w.id', query, 'uuid')).map(toWorkspaceResponse);
+  }
+
+  async get(actor: Actor, id: string): Promise<WorkspaceResponse> {
+    const row = await this.visible(actor).andWhere('w.id = :id', { id }).getRawOne<WorkspaceRow>();
+    if (!row) throw notFound('workspace', id);
+    return toWorkspaceResponse(row);
+  }
+
+  async create(actor: Actor, body: CreateWorkspace): Promise<WorkspaceResponse> {
+    requireRole(actor, body.organization, 'admin');
+    const id = uuidv7();
+    await this.database.manager
+      .insert(Workspace, {
+        id,
+        organizationId: body.organization,
+        name: body.name,
+        description: body.description ?? '',
+        createdById: actor.userId,
+      })
+      .catch(nameTaken('workspaces_name_key', 'name'));
+    return this.get(actor, id);
+  }
+
+  async update(actor: Actor, id: string, body: UpdateWorkspace): Promise<WorkspaceResponse> {
+    const organizationId = await this.editable(actor, id);
+    await this.database.manager
+      .update(Workspace, { id, organizationId }, { id, name: body.name, description: body.description })
+      .catch(nameTaken('workspaces_name_key', 'name'));
+    return this.get(actor, id);
+  }
+
+  /** Leaves a tombstone. */
+  async remove(actor: Actor, id: string): Promise<void> {
+    const organizationId = await this.editable(actor, id);
+    await this.database.transaction(async (transaction) => {
+      await transaction.manager.update(Workspace, { id, organizationId }, { deletedAt: new Date() });
+      await transaction.publish(identityChanged(null));
+    });
+  }
+
+  /** The organization of a workspace whose members the actor may edit. */
+  async organizationOfManaged(actor: Actor, id: string): Promise<string> {
+    const organizationId = (await this.get(actor, id)).organization.id;
+    if (hasRole(actor, organizationId, 'admin') || actor.workspaces.get(id)?.role === 'manager') return organizationId;
+    throw forbidden('This needs a manager of the workspace');
+  }
+
+  private async editable(actor: Actor, id: string): Promise<string> {
+    const organizationId = (await this.get(actor, id)).organization.id;
+    requireRole(actor, organizationId, 'admin', 'workspace', id);
+    return organizationId;
+  }
+
+  private visible(actor: Actor): SelectQueryBuilder<Workspace> {
+    return this.database.manager
+      .createQueryBuilder(Workspace, 'w')
+      .innerJoin('w.organization', 'o', 'o.deleted_at IS NULL')
+      .select([
+        'w.id AS id',
+        'w.organization_id AS organization_id',
+        'o.name AS organization_name',
+        'w.name AS name',
+        'w.description AS description',
+        'w.created_at AS created_at',
+      ])
+      .where('w.deleted_at IS NULL')
+      .andWhere('(w.organization_id = ANY(:administered) OR w.id = ANY(:joined))', {
+        administered: administeredOrganizationIds(actor),
+        joined: [...actor.workspaces.keys()],
+      });
+  }
+}

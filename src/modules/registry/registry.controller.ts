@@ -1,0 +1,104 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Actor } from '../../platform/auth/actor.js';
+import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
+import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
+import { Page } from '../../platform/http/paging.js';
+import { IntegerParameter } from '../../platform/http/parameters.js';
+import {
+  CreateServerType,
+  ListServerTypes,
+  UpdateServerType,
+  type ConfigSchemaResponse,
+  type ServerTypeResponse,
+} from './registry.dto.js';
+import { RegistryService } from './registry.service.js';
+
+const SERVER_TYPE = {
+  id: '1',
+  qualified_name: 'jira/mcp-server',
+  display_name: 'Jira Server',
+  description: 'Connect to Jira Cloud or Server instances',
+  provider_type: 'jira',
+  supports_workspace_scoping: true,
+  scoping_config_schema: {
+    properties: {
+      project_keys: {
+        type: 'array',
+        items: { type: 'string' },
+        description: 'List of Jira project keys to allow access to',
+      },
+    },
+  },
+  organization: null,
+  transport: 'streamable_http',
+  category: 'utility',
+};
+const CONFIG_SCHEMA = {
+  auth: {
+    type: 'object',
+    properties: { api_token: { type: 'string', format: 'password' }, base_url: { type: 'string', format: 'uri' } },
+    required: ['api_token', 'base_url'],
+  },
+  options: { type: 'object', properties: { timeout: { type: 'integer', default: 30 } } },
+};
+const typeId = new IntegerParameter('server');
+
+@ApiTags('Server Registry')
+@Requires('signed-in')
+@Controller('api/v1/mcp/registry')
+export class RegistryController {
+  constructor(private readonly registry: RegistryService) {}
+
+  @Get()
+  @ApiOperation({ summary: 'List available MCP server types' })
+  @ApiExample(200, [SERVER_TYPE])
+  @ApiErrors(400)
+  list(@CurrentActor() actor: Actor, @Query() query: ListServerTypes): Promise<Page<ServerTypeResponse>> {
+    return this.registry.list(actor, query);
+  }
+
+  @Post()
+  @ApiOperation({ summary: 'Create a server type of the own organization; operators create global ones' })
+  @ApiExample(201, SERVER_TYPE)
+  @ApiErrors(400, 403, 404, 409)
+  create(@CurrentActor() actor: Actor, @Body() body: CreateServerType): Promise<ServerTypeResponse> {
+    return this.registry.create(actor, body);
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'Get a server type' })
+  @ApiExample(200, SERVER_TYPE)
+  @ApiErrors(404)
+  get(@CurrentActor() actor: Actor, @Param('id', typeId) id: number): Promise<ServerTypeResponse> {
+    return this.registry.get(actor, id);
+  }
+
+  @Patch(':id')
+  @ApiOperation({ summary: 'Change a server type' })
+  @ApiExample(200, SERVER_TYPE)
+  @ApiErrors(400, 403, 404, 409)
+  update(
+    @CurrentActor() actor: Actor,
+    @Param('id', typeId) id: number,
+    @Body() body: UpdateServerType,
+  ): Promise<ServerTypeResponse> {
+    return this.registry.update(actor, id, body);
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @ApiOperation({ summary: 'Delete a server type that no connection uses' })
+  @ApiErrors(403, 404, 409)
+  remove(@CurrentActor() actor: Actor, @Param('id', typeId) id: number): Promise<void> {
+    return this.registry.remove(actor, id);
+  }
+
+  @Get(':id/config-schema')
+  @ApiOperation({ summary: 'Get server registry configuration schema' })
+  @ApiExample(200, CONFIG_SCHEMA)
+  @ApiErrors(404)
+  configSchema(@CurrentActor() actor: Actor, @Param('id', typeId) id: number): Promise<ConfigSchemaResponse> {
+    return this.registry.configSchema(actor, id);
+  }
+}

@@ -1,0 +1,180 @@
+import { ApiProperty, ApiPropertyOptional, PartialType } from '@nestjs/swagger';
+import { Transform, Type } from 'class-transformer';
+import {
+  IsBoolean,
+  IsIn,
+  IsObject,
+  IsOptional,
+  IsString,
+  IsUUID,
+  Matches,
+  MaxLength,
+  MinLength,
+  ValidateNested,
+} from 'class-validator';
+import { trimmed } from '../../platform/http/body-values.js';
+import { PageQuery } from '../../platform/http/paging.js';
+import { toBoolean } from '../../platform/http/query-values.js';
+import type { JsonSchema } from './transport.js';
+
+const QUALIFIED_NAME = /^[a-z0-9][a-z0-9._-]{0,63}\/[a-z0-9][a-z0-9._-]{0,63}$/;
+const WORD = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+
+export class ListServerTypes extends PageQuery {
+  @ApiPropertyOptional({ type: Boolean, description: 'Filter by workspace scoping support' })
+  @IsOptional()
+  @Transform(toBoolean)
+  @IsBoolean()
+  supports_workspace_scoping?: boolean;
+
+  @ApiPropertyOptional({ description: 'Filter by provider type (e.g., "jira", "github")' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(64)
+  provider_type?: string;
+}
+
+export class ConfigSchemas {
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    description: 'JSON Schema of `auth_data`; mark secrets with format: password',
+  })
+  @IsObject()
+  auth: JsonSchema;
+
+  @ApiProperty({ type: 'object', additionalProperties: true, description: 'JSON Schema of `config_options`' })
+  @IsObject()
+  options: JsonSchema;
+}
+
+/** Everything about a type but where it belongs. */
+export class ServerTypeFields {
+  @ApiProperty({ example: 'acme/wiki' })
+  @IsString()
+  @Matches(QUALIFIED_NAME, {
+    message: 'qualified_name must look like acme/wiki: lower case letters, digits and . _ - around one slash',
+  })
+  qualified_name: string;
+
+  @ApiProperty({ example: 'Acme Wiki' })
+  @Transform(trimmed)
+  @IsString()
+  @MinLength(1)
+  @MaxLength(200)
+  display_name: string;
+
+  @ApiPropertyOptional()
+  @IsOptional()
+  @IsString()
+  @MaxLength(2_000)
+  description?: string;
+
+  @ApiProperty({ example: 'wiki' })
+  @IsString()
+  @Matches(WORD, { message: 'provider_type must be 1 to 64 lower case letters, digits, _ or -' })
+  provider_type: string;
+
+  @ApiPropertyOptional({ default: false })
+  @IsOptional()
+  @IsBoolean()
+  supports_workspace_scoping?: boolean;
+
+  @ApiPropertyOptional({ type: 'object', additionalProperties: true })
+  @IsOptional()
+  @IsObject()
+  scoping_config_schema?: JsonSchema;
+
+  @ApiProperty({ type: ConfigSchemas })
+  @IsObject()
+  @ValidateNested()
+  @Type(() => ConfigSchemas)
+  config_schema: ConfigSchemas;
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    description:
+      'How servers are reached: `{"type": "streamable_http" | "sse", "url", "headers"}` or, for operators where STDIO_ENABLED is set, ' +
+      '`{"type": "stdio", "command", "args", "env"}`. `url`, `headers` and `env` are templates over `{auth.*}` and `{options.*}`',
+    example: { type: 'streamable_http', url: '{auth.base_url}', headers: { Authorization: 'Bearer {auth.api_token}' } },
+  })
+  @IsObject()
+  transport: Record<string, unknown>;
+
+  @ApiPropertyOptional({ enum: ['principal', 'connection'], default: 'principal' })
+  @IsOptional()
+  @IsIn(['principal', 'connection'])
+  session_scope?: 'principal' | 'connection';
+
+  @ApiPropertyOptional({ default: false, description: "Whether the server's annotations may lower a tool's effect" })
+  @IsOptional()
+  @IsBoolean()
+  trust_annotations?: boolean;
+
+  @ApiPropertyOptional({ default: 'utility', description: 'Category of its tools' })
+  @IsOptional()
+  @IsString()
+  @Matches(WORD, { message: 'category must be 1 to 64 lower case letters, digits, _ or -' })
+  category?: string;
+}
+
+export class CreateServerType extends ServerTypeFields {
+  @ApiPropertyOptional({
+    format: 'uuid',
+    description: 'Organization it is private to; left out by operators for a global type',
+  })
+  @IsOptional()
+  @IsUUID()
+  organization?: string;
+}
+
+/** What is left out stays as it is. */
+export class UpdateServerType extends PartialType(ServerTypeFields) {}
+
+export interface ServerTypeResponse {
+  id: string;
+  qualified_name: string;
+  display_name: string;
+  description: string;
+  provider_type: string;
+  supports_workspace_scoping: boolean;
+  scoping_config_schema: JsonSchema;
+  organization: string | null;
+  transport: string;
+  category: string;
+}
+
+/** Columns of a row as the list reads them. */
+export interface ServerTypeRow {
+  id: number;
+  qualified_name: string;
+  display_name: string;
+  description: string;
+  provider_type: string;
+  supports_workspace_scoping: boolean;
+  scoping_config_schema: JsonSchema;
+  organization_id: string | null;
+  transport_type: string;
+  category: string;
+}
+
+export function toServerTypeResponse(row: ServerTypeRow): ServerTypeResponse {
+  return {
+    id: String(row.id),
+    qualified_name: row.qualified_name,
+    display_name: row.display_name,
+    description: row.description,
+    provider_type: row.provider_type,
+    supports_workspace_scoping: row.supports_workspace_scoping,
+    scoping_config_schema: row.scoping_config_schema,
+    organization: row.organization_id,
+    transport: row.transport_type === 'stdio_from_options' ? 'stdio' : row.transport_type,
+    category: row.category,
+  };
+}
+
+export interface ConfigSchemaResponse {
+  auth: JsonSchema;
+  options: JsonSchema;
+}

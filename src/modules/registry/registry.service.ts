@@ -1,0 +1,239 @@
+import { Injectable, OnApplicationBootstrap } from '@nestjs/common';
+import type { SelectQueryBuilder } from 'typeorm';
+import { organizationIds, requireRole, type Actor } from '../../platform/auth/actor.js';
+import { Environment } from '../../platform/config/environment.js';
+import { columns } from '../../platform/database/columns.js';
+import { isForeignKeyViolation, nameTaken, violatedUniqueIndex } from '../../platform/database/database-errors.js';
+import { Database } from '../../platform/database/transaction.js';
+import { DomainError, forbidden, notFound } from '../../platform/http/domain-error.js';
+import { Page, readPage } from '../../platform/http/paging.js';
+import { serverTypeChanged } from './registry.events.js';
+import { SubmittedSchemas } from './submitted-schemas.js';
+import {
+  CreateServerType,
+  ListServerTypes,
+  ServerTypeFields,
+  toServerTypeResponse,
+  UpdateServerType,
+  type ConfigSchemaResponse,
+  type ServerTypeResponse,
+  type ServerTypeRow,
+} from './registry.dto.js';
+import { renderTransport, type RenderedTransport } from './rendered-transport.js';
+import { ServerType } from './server-type.entity.js';
+import { shippedTypes } from './shipped-types.js';
+import { checkTransport } from './transport-check.js';
+import type { Transport } from './transport.js';
+
+export type { RenderedTransport } from './rendered-transport.js';
+export { SSE_TYPE_ID, STREAMABLE_HTTP_TYPE_ID } from './shipped-types.js';
+
+/** Ids below are the product's own, see shipped-types.ts; PostgreSQL counts the others from here. */
+const FIRST_OWN_ID = 1_000;
+
+/** What the rest of the product needs to know of a type to connect a server of it. */
+export type ServerTypeDefinition = Pick<
+  ServerType,
+  | 'id'
+  | 'organizationId'
+  | 'qualifiedName'
+  | 'displayName'
+  | 'authSchema'
+  | 'optionsSchema'
+  | 'transport'
+  | 'sessionScope'
+  | 'trustAnnotations'
+  | 'category'
+>;
+
+/** The kinds of servers that can be connected: global ones, and each organization's own. */
+@Injectable()
+export class RegistryService implements OnApplicationBootstrap {
+  constructor(
+    private readonly database: Database,
+    private readonly environment: Environment,
+    private readonly schemas: SubmittedSchemas,
+  ) {}
+
+  /** Brings the shipped types up to the version of this product. */
+  async onApplicationBootstrap(): Promise<void> {
+    const shipped = shippedTypes(this.environment.STDIO_ENABLED);
+    await this.database.manager.upsert(
+      ServerType,
+      shipped.map((type) => columns<ServerType>({ ...type, organizationId: null })),
+      ['id'],
+    );
+  }
+
+  async list(actor: Actor, query: ListServerTypes): Promise<Page<ServerTypeResponse>> {
+    const rows = this.visible(actor);
+    if (query.provider_type !== undefined)
+      rows.andWhere('t.provider_type = :provider', { provider: query.provider_type });
+    if (query.supports_workspace_scoping !== undefined) {
+      rows.andWhere('t.supports_workspace_scoping = :scoping', { scoping: query.supports_workspace_scoping });
+    }
+    return (await readPage<ServerTypeRow, ServerType>(rows, 't.id', query, 'integer')).map(toServerTypeResponse);
+  }
+
+  async get(actor: Actor, id: number): Promise<ServerTypeResponse> {
+    const row = await this.visible(actor).andWhere('t.id = :id', { id }).getRawOne<ServerTypeRow>();
+    if (!row) throw notFound('server', id);
+    return toServerTypeResponse(row);
+  }
+
+  async configSchema(actor: Actor, id: number): Promise<ConfigSchemaResponse> {
+    const { authSchema, optionsSchema } = await this.definition(actor, id);
+    return { auth: authSchema, options: optionsSchema };
+  }
+
+  /** @throws DomainError 404 for a type the actor can't see */
+  definition(actor: Actor, id: number): Promise<ServerTypeDefinition> {
+    return this.visibleEntity(actor, id);
+  }
+
+  async create(actor: Actor, body: CreateServerType): Promise<ServerTypeResponse> {
+    const organizationId = body.organization ?? null;
+    this.requireEditor(actor, organizationId);
+    const fields = await this.checked(actor, body);
+    const inserted = await this.database.manager
+      .insert(ServerType, columns<ServerType>({ ...fields, organizationId }))
+      .catch(typeNameTaken);
+    return this.get(actor, (inserted.identifiers[0] as { id: number }).id);
+  }
+
+  /** Where a change moves the address of a connection, its credentials have to be entered again, see connections/target. */
+  async update(actor: Actor, id: number, body: UpdateServerType): Promise<ServerTypeResponse> {
+    const current = await this.editable(actor, id);
+    const fields = await this.checked(actor, { ...toFields(current), ...defined(body) });
+    await this.database.transaction(async (transaction) => {
+      await transaction.manager.update(ServerType, { id }, columns<ServerType>(fields)).catch(typeNameTaken);
+      await transaction.publish(serverTypeChanged(id));
+    });
+    return this.get(actor, id);
+  }
+
+  async remove(actor: Actor, id: number): Promise<void> {
+    await this.editable(actor, id);
+    try {
+      await this.database.manager.delete(ServerType, { id });
+    } catch (error) {
+      if (!isForeignKeyViolation(error)) throw error;
+      throw new DomainError('in_use', 'Connections of this type exist: delete them first', { server_id: id });
+    }
+  }
+
+  /**
+   * How a connection of this type is reached with these values.
+   * @throws DomainError 400 naming the field that makes it impossible
+   */
+  render(
+    type: ServerTypeDefinition,
+    auth: Record<string, unknown>,
+    options: Record<string, unknown>,
+  ): RenderedTransport {
+    return renderTransport(type, { auth, options });
+  }
+
+  private async checked(actor: Actor, body: ServerTypeFields): Promise<Partial<ServerType>> {
+    const scopingConfigSchema = body.scoping_config_schema ?? {};
+    await this.schemas.check({
+      'config_schema.auth': body.config_schema.auth,
+      'config_schema.options': body.config_schema.options,
+      scoping_config_schema: scopingConfigSchema,
+    });
+    const transport = checkTransport(body.transport, body.config_schema);
+    if (transport.type === 'stdio') this.requireProcessRight(actor);
+    return {
+      qualifiedName: body.qualified_name,
+      displayName: body.display_name,
+      description: body.description ?? '',
+      providerType: body.provider_type,
+      supportsWorkspaceScoping: body.supports_workspace_scoping ?? false,
+      scopingConfigSchema,
+      authSchema: body.config_schema.auth,
+      optionsSchema: body.config_schema.options,
+      transport,
+      sessionScope: body.session_scope ?? 'principal',
+      trustAnnotations: body.trust_annotations ?? false,
+      category: body.category ?? 'utility',
+    };
+  }
+
+  /** Starting processes is for the people who run the machine (docs/adr/0006-generic-stdio.md). */
+  requireProcessRight(actor: Actor): void {
+    if (!actor.isOperator) throw forbidden('Only an operator may define a server that is a process');
+    if (!this.environment.STDIO_ENABLED)
+      throw forbidden('Servers that are processes are switched off: set STDIO_ENABLED=true');
+  }
+
+  /** A type that starts a process works only while the installation allows processes. */
+  isEnabled(transport: Transport): boolean {
+    return this.environment.STDIO_ENABLED || (transport.type !== 'stdio' && transport.type !== 'stdio_from_options');
+  }
+
+  private async editable(actor: Actor, id: number): Promise<ServerType> {
+    const type = await this.visibleEntity(actor, id);
+    this.requireEditor(actor, type.organizationId);
+    if (id < FIRST_OWN_ID)
+      throw new DomainError('conflict', 'This type ships with the product: create one of your own beside it');
+    return type;
+  }
+
+  private async visibleEntity(actor: Actor, id: number): Promise<ServerType> {
+    await this.get(actor, id);
+    const type = await this.database.manager.findOneBy(ServerType, { id });
+    if (!type) throw notFound('server', id);
+    return type;
+  }
+
+  private requireEditor(actor: Actor, organizationId: string | null): void {
+    if (organizationId !== null) requireRole(actor, organizationId, 'admin');
+    else if (!actor.isOperator) throw forbidden('Only an operator may edit global types: name your organization');
+  }
+
+  private visible(actor: Actor): SelectQueryBuilder<ServerType> {
+    const query = this.database.manager
+      .createQueryBuilder(ServerType, 't')
+      .select([
+        't.id AS id',
+        't.qualified_name AS qualified_name',
+        't.display_name AS display_name',
+        't.description AS description',
+        't.provider_type AS provider_type',
+        't.supports_workspace_scoping AS supports_workspace_scoping',
+        't.scoping_config_schema AS scoping_config_schema',
+        't.organization_id AS organization_id',
+        "t.transport->>'type' AS transport_type",
+        't.category AS category',
+      ])
+      .where('(t.organization_id IS NULL OR t.organization_id = ANY(:organizations))', {
+        organizations: organizationIds(actor),
+      });
+    if (!this.environment.STDIO_ENABLED) query.andWhere("t.transport->>'type' NOT IN ('stdio', 'stdio_from_options')");
+    return query;
+  }
+}
+
+function typeNameTaken(error: unknown): never {
+  return nameTaken(violatedUniqueIndex(error) ?? '', 'qualified_name')(error);
+}
+
+function toFields(type: ServerType): ServerTypeFields {
+  return {
+    qualified_name: type.qualifiedName,
+    display_name: type.displayName,
+    description: type.description,
+    provider_type: type.providerType,
+    supports_workspace_scoping: type.supportsWorkspaceScoping,
+    scoping_config_schema: type.scopingConfigSchema,
+    config_schema: { auth: type.authSchema, options: type.optionsSchema },
+    transport: type.transport,
+    session_scope: type.sessionScope,
+    trust_annotations: type.trustAnnotations,
+    category: type.category,
+  };
+}
+
+function defined<T extends object>(body: T): Partial<T> {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) as Partial<T>;
+}

@@ -1,0 +1,27 @@
+import { DomainError, notFound } from '../../platform/http/domain-error.js';
+import { organizationIds, type Actor } from '../../platform/auth/actor.js';
+
+/** The organizations in which an id is looked up: the named one, else all of the actor's. A foreign one holds nothing. */
+export function candidateOrganizations(actor: Actor, named: string | undefined): string[] {
+  if (named === undefined) return organizationIds(actor);
+  return actor.organizations.has(named) ? [named] : [];
+}
+
+/**
+ * The one thing that an id means to this actor.
+ * @throws DomainError 404 when there is none, 409 `organization_ambiguous` listing the organizations when there are several
+ */
+export function theOnly<T extends { organizationId: string }>(found: readonly T[], kind: string, id: string): T {
+  const [first, ...others] = found;
+  if (!first) throw notFound(kind, id);
+  if (others.length > 0) {
+    throw new DomainError(
+      'organization_ambiguous',
+      'This id exists in several of your organizations: name one with ?organization=',
+      {
+        organizations: found.map((each) => each.organizationId),
+      },
+    );
+  }
+  return first;
+}

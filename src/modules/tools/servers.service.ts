@@ -1,0 +1,92 @@
+import { Injectable } from '@nestjs/common';
+import { hasRole, type Actor } from '../../platform/auth/actor.js';
+import { DomainError, forbidden, notFound } from '../../platform/http/domain-error.js';
+import { Page, type PageQuery } from '../../platform/http/paging.js';
+import { ConnectionsService, type ServerFacts } from '../connections/connections.service.js';
+import { ResourcesService } from '../discovery/resources.service.js';
+import { candidateOrganizations, theOnly } from './organization-choice.js';
+import {
+  ListServers,
+  toServerResourceResponse,
+  type ServerResourceResponse,
+  type ServerResponse,
+} from './servers.dto.js';
+
+/** Connections as the `/mcp/servers` API shows them, by their slug. */
+@Injectable()
+export class ServersService {
+  constructor(
+    private readonly connections: ConnectionsService,
+    private readonly resources: ResourcesService,
+  ) {}
+
+  async list(actor: Actor, query: ListServers): Promise<Page<ServerResponse>> {
+    const page = await this.connections.listServers(candidateOrganizations(actor, query.organization), query);
+    const counts = await this.resources.counts(page.items.map((server) => server.id));
+    return page.map((server) => describe(server, counts.get(server.id)));
+  }
+
+  async get(actor: Actor, serverId: string, organization: string | undefined): Promise<ServerResponse> {
+    const server = await this.find(actor, serverId, organization);
+    return describe(server, (await this.resources.counts([server.id])).get(server.id));
+  }
+
+  async remove(actor: Actor, serverId: string, organization: string | undefined): Promise<{ message: string }> {
+    const server = await this.find(actor, serverId, organization);
+    if (!hasRole(actor, server.organizationId, 'admin'))
+      throw forbidden('This needs the role admin in the organization');
+    await this.connections.remove(actor, server.id);
+    return { message: `MCP server ${serverId} removed successfully` };
+  }
+
+  async listResources(
+    actor: Actor,
+    serverId: string,
+    organization: string | undefined,
+    page: PageQuery,
+  ): Promise<Page<ServerResourceResponse>> {
+    const server = await this.find(actor, serverId, organization);
+    // What is discovered is for those who administer the connection, and for workspaces that were granted it.
+    if (!hasRole(actor, server.organizationId, 'admin')) return Page.empty();
+    return (await this.resources.listOfConnection(server.id, page)).map(toServerResourceResponse);
+  }
+
+  /** @throws DomainError 404, 409 `organization_ambiguous` */
+  async find(actor: Actor, serverId: string, organization: string | undefined): Promise<ServerFacts> {
+    return theOnly(
+      await this.connections.findServers(candidateOrganizations(actor, organization), serverId),
+      'server',
+      serverId.slice(0, 200),
+    );
+  }
+
+  /**
+   * The organization in which the actor adds a server: the named one, else the only one it administers.
+   * @throws DomainError 404, 403, 409 `organization_ambiguous`
+   */
+  organizationForNew(actor: Actor, named: string | undefined): string {
+    if (named !== undefined && !actor.organizations.has(named)) throw notFound('organization', named);
+    const administered = candidateOrganizations(actor, named).filter((id) => hasRole(actor, id, 'admin'));
+    const [only, ...others] = administered;
+    if (only === undefined) throw forbidden('This needs the role admin in an organization');
+    if (others.length > 0) {
+      throw new DomainError(
+        'organization_ambiguous',
+        'You administer several organizations: name one in "organization"',
+        { organizations: administered },
+      );
+    }
+    return only;
+  }
+}
+
+function describe(server: ServerFacts, counts: { tools: number; resources: number } | undefined): ServerResponse {
+  return {
+    server_id: server.slug,
+    server_name: server.connectionName,
+    server_url: server.serverUrl,
+    is_connected: server.isActive && server.status === 'connected',
+    tool_count: counts?.tools ?? 0,
+    resource_count: counts?.resources ?? 0,
+  };
+}

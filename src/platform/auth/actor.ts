@@ -1,0 +1,48 @@
+import { forbidden, notFound } from '../http/domain-error.js';
+
+export type OrganizationRole = 'owner' | 'admin' | 'member';
+export type WorkspaceRole = 'manager' | 'member';
+
+/** Who acts. Built from the database for every request (cached for seconds), never from claims of a token. */
+export interface Actor {
+  readonly userId: string;
+  readonly username: string;
+  readonly isOperator: boolean;
+  /** Session of the access token, null for a token of an external OpenID provider. */
+  readonly sessionId: string | null;
+  /** Organization id to role in it. */
+  readonly organizations: ReadonlyMap<string, OrganizationRole>;
+  /** Workspace id to role in it and the organization it belongs to. */
+  readonly workspaces: ReadonlyMap<string, { organizationId: string; role: WorkspaceRole }>;
+}
+
+const RANK: Record<OrganizationRole, number> = { member: 0, admin: 1, owner: 2 };
+
+export function organizationIds(actor: Actor): string[] {
+  return [...actor.organizations.keys()];
+}
+
+export function hasRole(actor: Actor, organizationId: string, least: OrganizationRole): boolean {
+  const role = actor.organizations.get(organizationId);
+  return role !== undefined && RANK[role] >= RANK[least];
+}
+
+/** Organizations in which the actor sees everything, not just what workspaces were granted. */
+export function administeredOrganizationIds(actor: Actor): string[] {
+  return organizationIds(actor).filter((id) => hasRole(actor, id, 'admin'));
+}
+
+/**
+ * @throws DomainError 404 when the actor is not in the organization (it must not learn that it exists),
+ *   403 when it is, with a role too low
+ */
+export function requireRole(
+  actor: Actor,
+  organizationId: string,
+  least: OrganizationRole,
+  kind = 'organization',
+  id = organizationId,
+): void {
+  if (!actor.organizations.has(organizationId)) throw notFound(kind, id);
+  if (!hasRole(actor, organizationId, least)) throw forbidden(`This needs the role ${least} in the organization`);
+}

@@ -1,0 +1,41 @@
+import { applyDecorators, createParamDecorator, ExecutionContext, SetMetadata } from '@nestjs/common';
+import { ApiBearerAuth, ApiResponse, ApiSecurity } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { ApiErrors } from '../http/openapi.js';
+import { DomainError } from '../http/domain-error.js';
+import type { Actor } from './actor.js';
+
+/** `signed-in`: any valid token. `operator`: the people who run the installation. Roles inside an organization are checked by the services, which know the row. */
+export type Right = 'signed-in' | 'operator';
+
+export const RIGHT = Symbol('right');
+export const PUBLIC = Symbol('public');
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null until a valid token was seen. */
+    actor: Actor | null;
+  }
+}
+
+/** Opens an operation to everybody. Whatever has neither this nor `@Requires` needs a valid token. */
+export function Public(): MethodDecorator & ClassDecorator {
+  return applyDecorators(SetMetadata(PUBLIC, true), ApiSecurity({}));
+}
+
+/** Names the right that an operation needs, for the guard and for the documentation at once. */
+export function Requires(right: Right): MethodDecorator & ClassDecorator {
+  return applyDecorators(
+    SetMetadata(RIGHT, right),
+    ApiBearerAuth(),
+    ApiErrors(401, 429),
+    ...(right === 'operator' ? [ApiResponse({ status: 403, description: 'Operators only' })] : []),
+  );
+}
+
+/** The acting user, first argument of every service method. */
+export const CurrentActor = createParamDecorator((_data: unknown, context: ExecutionContext): Actor => {
+  const { actor } = context.switchToHttp().getRequest<FastifyRequest>();
+  if (!actor) throw new DomainError('unauthorized', 'A valid bearer token is required');
+  return actor;
+});

@@ -1,0 +1,33 @@
+import { Injectable } from '@nestjs/common';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Database } from '../database/transaction.js';
+import { DomainError } from '../http/domain-error.js';
+
+const DATABASE_DEADLINE_MS = 2_000;
+
+/** Whether this process should get traffic. */
+@Injectable()
+export class HealthService {
+  private draining = false;
+
+  constructor(private readonly database: Database) {}
+
+  /** From now on not ready: load balancers stop sending, what is under way goes on. */
+  startDraining(): void {
+    this.draining = true;
+  }
+
+  /** @throws DomainError `unavailable` naming what is missing */
+  async assertReady(): Promise<{ status: 'ready' }> {
+    if (this.draining) throw new DomainError('unavailable', 'This process is shutting down', { status: 'draining' }, 1);
+    const answered = await Promise.race([
+      this.database.manager.query('SELECT 1').then(
+        () => true,
+        () => false,
+      ),
+      delay(DATABASE_DEADLINE_MS, false, { ref: false }),
+    ]);
+    if (!answered) throw new DomainError('unavailable', 'The database does not answer', { database: 'down' }, 2);
+    return { status: 'ready' };
+  }
+}

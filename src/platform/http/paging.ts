@@ -1,0 +1,107 @@
+import { CallHandler, ExecutionContext, Injectable, NestInterceptor } from '@nestjs/common';
+import { Transform } from 'class-transformer';
+import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
+import { ApiPropertyOptional } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { map, type Observable } from 'rxjs';
+import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
+import { validate as isUuid } from 'uuid';
+import { Environment } from '../config/environment.js';
+import { invalid } from './domain-error.js';
+import { toInteger } from './query-values.js';
+
+export const DEFAULT_PAGE = 100;
+export const LARGEST_PAGE = 500;
+
+/** The query parameters of every list. */
+export class PageQuery {
+  @ApiPropertyOptional({ minimum: 1, maximum: LARGEST_PAGE, default: DEFAULT_PAGE, description: 'Rows in one answer' })
+  @IsOptional()
+  @Transform(toInteger)
+  @IsInt()
+  @Min(1)
+  @Max(LARGEST_PAGE)
+  limit: number = DEFAULT_PAGE;
+
+  @ApiPropertyOptional({ description: 'Where the next page starts, from the `Link` header' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(200)
+  cursor?: string;
+}
+
+/** One page of a list: the rows, how many there are in all, and where the next page starts. */
+export class Page<T> {
+  constructor(
+    readonly items: T[],
+    readonly total: number,
+    readonly next: string | null,
+  ) {}
+
+  map<U>(convert: (item: T) => U): Page<U> {
+    return new Page(this.items.map(convert), this.total, this.next);
+  }
+
+  static empty<T>(): Page<T> {
+    return new Page<T>([], 0, null);
+  }
+}
+
+/**
+ * Reads one page by key: ids grow with time (UUIDv7, identity columns), so the primary key is the stable order and a
+ * page costs the same wherever it starts.
+ * @param id column of the id as the query names it, `alias.id`; raw rows must carry it as `id`
+ */
+export async function readPage<Row extends { id: string | number }, Entity extends ObjectLiteral>(
+  query: SelectQueryBuilder<Entity>,
+  id: string,
+  page: PageQuery,
+  idKind: 'uuid' | 'integer',
+): Promise<Page<Row>> {
+  const counted = query.clone();
+  if (page.cursor !== undefined) query.andWhere(`${id} > :cursor`, { cursor: decodeCursor(page.cursor, idKind) });
+  const [rows, total] = await Promise.all([
+    query
+      .orderBy(id, 'ASC')
+      .limit(page.limit + 1)
+      .getRawMany<Row>(),
+    counted.select('count(*)::int', 'total').orderBy().getRawOne<{ total: number }>(),
+  ]);
+  const items = rows.slice(0, page.limit);
+  const last = items.at(-1);
+  return new Page(items, total?.total ?? 0, rows.length > page.limit && last ? encodeCursor(last.id) : null);
+}
+
+function encodeCursor(id: string | number): string {
+  return Buffer.from(String(id)).toString('base64url');
+}
+
+function decodeCursor(cursor: string, kind: 'uuid' | 'integer'): string {
+  const id = Buffer.from(cursor, 'base64url').toString();
+  const fits = kind === 'uuid' ? isUuid(id) : /^\d{1,9}$/.test(id);
+  if (!fits || encodeCursor(id) !== cursor)
+    throw invalid({ cursor: ['cursor must come from the Link header of this list'] });
+  return id;
+}
+
+/** Turns a {@link Page} into the bare array of the contract, with `X-Total-Count` and `Link: <...>; rel="next"` (RFC 8288). */
+@Injectable()
+export class PageInterceptor implements NestInterceptor {
+  constructor(private readonly environment: Environment) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(
+      map((result: unknown) => {
+        if (!(result instanceof Page)) return result;
+        const reply = context.switchToHttp().getResponse<FastifyReply>();
+        void reply.header('x-total-count', String(result.total));
+        if (result.next !== null) {
+          const url = new URL(context.switchToHttp().getRequest<FastifyRequest>().url, this.environment.PUBLIC_URL);
+          url.searchParams.set('cursor', result.next);
+          void reply.header('link', `<${url.href}>; rel="next"`);
+        }
+        return result.items;
+      }),
+    );
+  }
+}

@@ -1,0 +1,74 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isIPv6 } from 'node:net';
+import type { Logger } from 'pino';
+import type { Actor } from '../auth/actor.js';
+import type { MetricsService } from '../telemetry/metrics.service.js';
+import type { RequestLimits } from '../throttling/request-limits.js';
+import { DomainError } from './domain-error.js';
+
+/** Neither counted nor answered with limits: probes, metrics, documentation, discovery of authorization servers. */
+const UNLIMITED = /^\/(health|metrics|docs|docs-json|docs-yaml|\.well-known)(\/|\?|$)/;
+
+export interface RequestHooks {
+  authenticate(authorization: string | undefined): Promise<Actor | null>;
+  limits: RequestLimits;
+  logger: Logger;
+  metrics: MetricsService;
+}
+
+/**
+ * What happens to every request before routing, so that unknown paths and malformed bodies are counted, answered and
+ * logged like all others. Nothing is decided here about rights: an unlocked operation needs `@Public()`, see AuthorizationGuard.
+ */
+export function useRequestHooks(fastify: FastifyInstance, hooks: RequestHooks): void {
+  fastify.decorateRequest('actor', null);
+  fastify.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    if (UNLIMITED.test(request.url)) return;
+    void reply.header('cache-control', 'no-store');
+    request.actor = await hooks.authenticate(request.headers.authorization);
+    await limit(hooks.limits, request, reply);
+  });
+  fastify.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    const seconds = reply.elapsedTime / 1_000;
+    hooks.metrics.requestAnswered(request.method, route, reply.statusCode, seconds);
+    hooks.logger.info(
+      {
+        request_id: request.id,
+        method: request.method,
+        route,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+        user: request.actor?.userId,
+      },
+      'request',
+    );
+  });
+}
+
+async function limit(limits: RequestLimits, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const state = await limits.consume(request.actor?.userId ?? null, addressKey(request.ip));
+  void reply
+    .header('x-ratelimit-limit', String(state.limit))
+    .header('x-ratelimit-remaining', String(state.remaining))
+    .header('x-ratelimit-reset', String(state.resetSeconds));
+  if (state.allowed) return;
+  throw new DomainError(
+    'rate_limit_exceeded',
+    `More than ${state.limit} requests a minute: wait ${state.resetSeconds} s`,
+    { limit: state.limit },
+    state.resetSeconds,
+  );
+}
+
+/** An IPv6 client owns at least a /64: its addresses count as one. */
+function addressKey(address: string): string {
+  if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
+  const [head = '', tail] = address.split('::');
+  const left = head.split(':').filter(Boolean);
+  const right = (tail ?? '').split(':').filter(Boolean);
+  const groups =
+    tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
+  return groups.slice(0, 4).join(':');
+}

@@ -1,0 +1,74 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createApp } from '../../src/bootstrap.js';
+import type { Environment } from '../../src/platform/config/environment.js';
+import { loadEnvironment } from '../../src/platform/config/load-environment.js';
+import { createLogger } from '../../src/platform/telemetry/logger.js';
+import { ApiClient } from './api-client.js';
+import { createTestDatabase } from './postgres.js';
+
+const ADMIN_PASSWORD = 'correct horse battery staple';
+
+export interface TestApp {
+  app: NestFastifyApplication;
+  environment: Environment;
+  url: string;
+  databaseUrl: string;
+  /** Everything that was logged, one JSON object a line. */
+  log: string[];
+  /** Nobody. */
+  anonymous: ApiClient;
+  /** The first operator, who owns the Default organization. */
+  admin: ApiClient;
+  /** Id of the Default organization. */
+  organization: string;
+  /** Logs in. */
+  as(username: string, password?: string): Promise<ApiClient>;
+  close(): Promise<void>;
+}
+
+/** The whole product on a database of its own, listening on a free port. Limits are out of the way unless a test sets them. */
+export async function startApp(variables: Record<string, string> = {}): Promise<TestApp> {
+  const database = await createTestDatabase();
+  const dataDir = mkdtempSync(join(tmpdir(), 'mcp-control-plane-app-'));
+  const environment = loadEnvironment({
+    NODE_ENV: 'test',
+    DATABASE_URL: database.url,
+    DATA_DIR: dataDir,
+    ADMIN_PASSWORD,
+    THROTTLE_AUTHENTICATED: '1000000',
+    THROTTLE_ANONYMOUS: '1000000',
+    ...variables,
+  });
+  const log: string[] = [];
+  const logger = createLogger('info', { write: (line: string) => void log.push(line) });
+  const app = await createApp(environment, { url: database.url, adminUrl: database.url }, logger);
+  await app.listen(0, '127.0.0.1');
+  const url = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
+  const anonymous = new ApiClient(url);
+  const as = async (username: string, password = ADMIN_PASSWORD): Promise<ApiClient> => {
+    const { body } = await anonymous.post('/api/v1/auth/login', { username, password });
+    return anonymous.withToken(body.access_token);
+  };
+  const admin = await as('admin');
+  const me = await admin.get('/api/v1/auth/me');
+  return {
+    app,
+    environment,
+    url,
+    databaseUrl: database.url,
+    log,
+    anonymous,
+    admin,
+    organization: me.body.organizations[0].id,
+    as,
+    close: async () => {
+      await app.close();
+      await database.drop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
