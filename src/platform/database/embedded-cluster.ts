@@ -127,7 +127,7 @@ async function initialize(cluster: Cluster, binaries: Binaries, sync: boolean): 
   const { code, output } = await run(binaries.initdb, parameters, { cwd: path.join(work, 'data'), account });
   if (code !== 0) {
     await rm(work, { recursive: true, force: true });
-    throw new Error(`initdb failed in ${folder}: ${output.trim().slice(-2_000)}`);
+    throw new Error(`initdb failed in ${folder}; repair it or set DATABASE_URL: ${output.trim().slice(-2_000)}`);
   }
   // The password first: without data it is replaced at the next start, data without it would be locked for good.
   await writeDurably(path.join(folder, 'password'), password);

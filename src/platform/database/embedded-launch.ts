@@ -113,8 +113,8 @@ export async function stopServer({ data, account, here }: Cluster, binaries: Bin
   const fast = await stop('fast');
   if (fast.code === 0) return;
   const immediate = await stop('immediate');
-  if (immediate.code !== 0)
-    throw new Error(`PostgreSQL did not stop: ${fast.output.trim()}; ${immediate.output.trim()}`);
+  if (immediate.code === 0) return;
+  throw new Error(`PostgreSQL did not stop: ${fast.output.trim()}; ${immediate.output.trim()}`);
 }
 
 async function openLog({ folder }: Cluster): Promise<FileHandle> {

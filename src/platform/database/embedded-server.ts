@@ -1,7 +1,8 @@
-import { readFile, readlink, stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from 'pg';
 import { run } from './embedded-account.js';
 import type { Cluster } from './embedded-cluster.js';
 import { connectAsSuperuser } from './embedded-connection.js';
@@ -18,7 +19,7 @@ export interface Server {
 interface Found extends Server {
   /** `ready` once it accepts connections */
   status: string;
-  /** false where only the name of the program could be compared */
+  /** false where only name and account of the program could be compared */
   certain: boolean;
 }
 
@@ -27,6 +28,8 @@ const WRONG_PASSWORD = '28P01';
 
 /** Milliseconds until a server that accepts no connections counts as failed: recovery after a kill replays up to 1 GB. */
 export const READY_TIMEOUT = 180_000;
+/** Milliseconds for one of which it is not certain that it is ours. */
+const DOUBT_TIMEOUT = 10_000;
 
 /** Finds the living postmaster of the data folder. A pid that a zombie or a foreign program has is not one. */
 export async function findServer({ data }: Cluster): Promise<Found | undefined> {
@@ -40,22 +43,29 @@ export async function findServer({ data }: Cluster): Promise<Found | undefined> 
   return { pid, identity, port: Number(lines[3] ?? 0), status: lines[7] ?? '', certain: kinship === 'yes' };
 }
 
-/** A postmaster works in its data folder, which Linux shows; elsewhere the name of the program has to do. */
+/** A postmaster works in its data folder, and Linux shows where; else account and name of the program have to do. */
 async function isPostmasterOf(pid: number, data: string): Promise<'yes' | 'no' | 'perhaps'> {
-  if (process.platform === 'linux') {
-    try {
-      const [theirs, ours] = await Promise.all([stat(`/proc/${pid}/cwd`), stat(data)]);
-      return theirs.ino === ours.ino && theirs.dev === ours.dev ? 'yes' : 'no';
-    } catch (error) {
-      // Processes of others don't show theirs, and ours runs under our account.
-      if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return 'no';
-    }
-    const program = await readlink(`/proc/${pid}/exe`).catch(() => 'postgres');
-    return path.basename(program).startsWith('postgres') ? 'perhaps' : 'no';
-  }
   if (process.platform === 'win32') return 'perhaps';
-  const { output } = await run('ps', ['-o', 'comm=', '-p', String(pid)], { cwd: '/', account: undefined });
-  return output.includes('postgres') ? 'perhaps' : 'no';
+  if (process.platform !== 'linux') {
+    const { output } = await run('ps', ['-o', 'comm=', '-p', String(pid)], { cwd: '/', account: undefined });
+    return output.includes('postgres') ? 'perhaps' : 'no';
+  }
+  const [program, ours, theirs] = await Promise.all([
+    readFile(`/proc/${pid}/comm`, 'utf8').catch(() => ''),
+    stat(data).catch(() => undefined),
+    stat(`/proc/${pid}`).catch(() => undefined),
+  ]);
+  if (program.trim() !== 'postgres' || !ours || ours.uid !== theirs?.uid) return 'no';
+  try {
+    return isSame(await stat(`/proc/${pid}/cwd`), ours) ? 'yes' : 'no';
+  } catch {
+    // Root in a container may lack CAP_SYS_PTRACE, which looking into processes of other accounts takes.
+    return 'perhaps';
+  }
+}
+
+function isSame(one: Stats, other: Stats): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
 }
 
 /**
@@ -65,30 +75,37 @@ async function isPostmasterOf(pid: number, data: string): Promise<'yes' | 'no' |
  * @throws when it lives and does not answer in time
  */
 export async function adoptServer(cluster: Cluster, password: string): Promise<Server | null> {
-  const deadline = Date.now() + READY_TIMEOUT;
+  const start = Date.now();
   let failure: unknown;
-  while (Date.now() < deadline) {
+  while (Date.now() - start < READY_TIMEOUT) {
     const found = await findServer(cluster);
     if (!found) return null;
-    if (found.status === 'ready') {
-      try {
-        const client = await connectAsSuperuser(found.port, password);
-        const ours = found.certain || (await servesFolder(client, cluster));
-        await client.end();
-        if (ours) return found;
-      } catch (error) {
-        if (found.certain && (error as { code?: string }).code === WRONG_PASSWORD) throw error;
-        failure = error;
+    try {
+      if (found.status === 'ready') return (await answers(found, password, cluster)) ? found : null;
+    } catch (error) {
+      if ((error as { code?: string }).code === WRONG_PASSWORD) {
+        if (found.certain) throw error;
+        return null;
       }
-      if (!found.certain) return null;
+      failure = error;
     }
+    if (!found.certain && Date.now() - start > DOUBT_TIMEOUT) return null;
     await sleep(100);
   }
   throw new Error(`The PostgreSQL that runs in ${cluster.data} does not answer`, { cause: failure });
 }
 
-async function servesFolder(client: Client, { data }: Cluster): Promise<boolean> {
-  const { rows } = await client.query<{ folder: string }>("SELECT current_setting('data_directory') AS folder");
-  const [theirs, ours] = await Promise.all([stat(rows[0]?.folder ?? '').catch(() => undefined), stat(data)]);
-  return theirs !== undefined && theirs.ino === ours.ino && theirs.dev === ours.dev;
+/** @returns whether the server is ours: where that is in doubt, whether it sees a file that appears in our data */
+async function answers({ port, certain }: Found, password: string, { data }: Cluster): Promise<boolean> {
+  const client = await connectAsSuperuser(port, password);
+  const name = `seen-${randomBytes(8).toString('hex')}`;
+  try {
+    if (certain) return true;
+    await writeFile(path.join(data, name), '');
+    const { rows } = await client.query<{ seen: boolean }>('SELECT (pg_stat_file($1, true)).size = 0 AS seen', [name]);
+    return rows[0]?.seen === true;
+  } finally {
+    await rm(path.join(data, name), { force: true });
+    await client.end();
+  }
 }
