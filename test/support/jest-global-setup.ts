@@ -7,7 +7,12 @@ declare global {
 
 /** Starts the PostgreSQL of the test run; workers inherit the environment, which tells them where it is. */
 export default async function setUp(): Promise<void> {
-  globalThis.postgresRun = await startPostgresRun();
-  process.env.TEST_POSTGRES_URL = globalThis.postgresRun.adminUrl;
-  process.env.TEST_POSTGRES_PREFIX = globalThis.postgresRun.prefix;
+  const run = await startPostgresRun();
+  globalThis.postgresRun = run;
+  process.env.TEST_POSTGRES_URL = run.adminUrl;
+  process.env.TEST_POSTGRES_PREFIX = run.prefix;
+  // Jest skips the teardown when it is interrupted. What a SIGKILL leaves is removed by the next run.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void run.end().finally(() => process.exit(1)));
+  }
 }
