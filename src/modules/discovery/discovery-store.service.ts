@@ -29,8 +29,8 @@ interface StoredRow {
 
 const UPSERT_RESOURCES = `
   WITH incoming AS (
-    SELECT x.* FROM jsonb_to_recordset($3::jsonb) AS x(
-      ordinal int, kind text, uri text, uri_digest text, name text, type text, description text, schema jsonb,
+    SELECT x.* FROM json_to_recordset($3::json) AS x(
+      ordinal int, kind text, uri text, uri_digest text, name text, type text, description text, schema json,
       operations jsonb, external_id text, mime_type text, content_digest text)
   ), before AS (
     SELECT r.id, r.content_digest, r.is_available FROM resources r
@@ -55,7 +55,7 @@ const UPSERT_RESOURCES = `
 const UPSERT_TOOLS = `
   INSERT INTO tools (resource_id, connection_id, organization_id, name, public_id, title, category, effect, definition, schema_problem)
   SELECT x.resource_id, $1, $2, x.name, x.public_id, x.title, $3, x.effect, x.definition, x.schema_problem
-    FROM jsonb_to_recordset($4::jsonb) AS x(resource_id int, name text, public_id text, title text, effect text, definition jsonb, schema_problem text)
+    FROM json_to_recordset($4::json) AS x(resource_id int, name text, public_id text, title text, effect text, definition json, schema_problem text)
   ON CONFLICT (resource_id) DO UPDATE SET
     title = excluded.title, category = excluded.category, effect = excluded.effect, definition = excluded.definition,
     schema_problem = excluded.schema_problem`;

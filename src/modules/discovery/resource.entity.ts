@@ -40,7 +40,8 @@ export class Resource {
   @Column('text', { default: '' })
   description: string;
 
-  @Column('jsonb', { default: {} })
+  /** `json`, not `jsonb`: properties stay in the order in which the upstream wrote them. */
+  @Column('json', { default: {} })
   schema: Record<string, unknown>;
 
   @Column('text', { array: true, default: '{}' })

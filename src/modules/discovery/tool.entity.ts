@@ -46,11 +46,11 @@ export class Tool {
   effect: ToolEffect;
 
   /** As last discovered. */
-  @Column('jsonb')
+  @Column('json')
   definition: ToolDefinition;
 
   /** As it was in the first complete discovery of its connection. */
-  @Column('jsonb', { name: 'approved_definition', nullable: true })
+  @Column('json', { name: 'approved_definition', nullable: true })
   approvedDefinition: ToolDefinition | null;
 
   /** Why arguments can't be checked against its schema, which is why it is not called. */

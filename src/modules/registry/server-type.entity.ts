@@ -34,13 +34,14 @@ export class ServerType {
   @Column('boolean', { name: 'supports_workspace_scoping', default: false })
   supportsWorkspaceScoping: boolean;
 
-  @Column('jsonb', { name: 'scoping_config_schema', default: {} })
+  /** Schemas are `json`, not `jsonb`: they are shown in the order in which they were written. */
+  @Column('json', { name: 'scoping_config_schema', default: {} })
   scopingConfigSchema: JsonSchema;
 
-  @Column('jsonb', { name: 'auth_schema' })
+  @Column('json', { name: 'auth_schema' })
   authSchema: JsonSchema;
 
-  @Column('jsonb', { name: 'options_schema' })
+  @Column('json', { name: 'options_schema' })
   optionsSchema: JsonSchema;
 
   @Column('jsonb')

@@ -28,12 +28,15 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
   );
 }
 
+/** What Nest tells about wiring itself up: nobody's news, and it would bury the address and the first password. */
+const WIRING = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
+
 /** Nest's logger over pino: one JSON object a line. */
 export class JsonLogger implements LoggerService {
   constructor(readonly pino: Logger) {}
 
   log(message: unknown, ...rest: unknown[]): void {
-    this.write('info', message, rest);
+    this.write(WIRING.has(String(rest.at(-1))) ? 'debug' : 'info', message, rest);
   }
   error(message: unknown, ...rest: unknown[]): void {
     this.write('error', message, rest);
