@@ -44,7 +44,7 @@ export class Foundation1795369254999 implements MigrationInterface {
                 "password_hash" text,
                 "is_operator" boolean NOT NULL DEFAULT false,
                 "is_active" boolean NOT NULL DEFAULT true,
-                "tokens_valid_from" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
+                "tokens_valid_from" TIMESTAMP WITH TIME ZONE,
                 "created_at" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
                 "deleted_at" TIMESTAMP WITH TIME ZONE,
                 CONSTRAINT "users_pkey" PRIMARY KEY ("id")

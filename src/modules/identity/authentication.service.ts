@@ -17,7 +17,7 @@ interface ActorRow {
   id: string;
   username: string;
   is_operator: boolean;
-  tokens_valid_from: Date;
+  tokens_valid_from: Date | null;
   session_alive: boolean;
   organizations: Record<string, OrganizationRole> | null;
   workspaces: Record<string, { organizationId: string; role: WorkspaceRole }> | null;
@@ -25,7 +25,7 @@ interface ActorRow {
 
 interface CachedRights {
   actor: Actor;
-  tokensValidFrom: Date;
+  tokensValidFrom: Date | null;
   sessionAlive: boolean;
 }
 
@@ -73,7 +73,8 @@ export class AuthenticationService implements OnModuleDestroy {
     const rights = await this.rightsOf(verified);
     if (!rights?.sessionAlive) return null;
     // `iat` has whole seconds; sessions are revoked one by one, so this decides for tokens without one only.
-    const issuedTooEarly = verified.issuedAt.getTime() < Math.floor(rights.tokensValidFrom.getTime() / 1_000) * 1_000;
+    const validFrom = Math.floor((rights.tokensValidFrom?.getTime() ?? 0) / 1_000) * 1_000;
+    const issuedTooEarly = verified.issuedAt.getTime() < validFrom;
     return verified.sessionId === null && issuedTooEarly ? null : rights.actor;
   }
 
@@ -113,7 +114,7 @@ export class AuthenticationService implements OnModuleDestroy {
     if (token.issuedBy !== 'provider' || !this.environment.JWT_AUTO_PROVISION || token.subject.length > 255)
       return undefined;
     const created = await this.database.manager.query<unknown[]>(
-      `INSERT INTO users (id, username, tokens_valid_from) VALUES ($1, $2, to_timestamp(0))
+      `INSERT INTO users (id, username) VALUES ($1, $2)
        ON CONFLICT (lower(username)) WHERE deleted_at IS NULL DO NOTHING RETURNING id`,
       [uuidv7(), token.subject],
     );

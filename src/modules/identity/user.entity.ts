@@ -25,9 +25,9 @@ export class User {
   @Column('boolean', { name: 'is_active', default: true })
   isActive: boolean;
 
-  /** Tokens issued before this moment are refused: set when the password changes. */
-  @Column('timestamptz', { name: 'tokens_valid_from', default: () => 'now()' })
-  tokensValidFrom: Date;
+  /** Tokens issued before this moment are refused: set when all sessions of the user are ended. */
+  @Column('timestamptz', { name: 'tokens_valid_from', nullable: true })
+  tokensValidFrom: Date | null;
 
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })
   createdAt: Date;

@@ -20,6 +20,8 @@ export interface Upstream {
   url: string;
   /** Everything that reached it, in order. */
   journal: JournalEntry[];
+  /** Cuts all connections, as a network failure would; the server stays. */
+  dropConnections: () => void;
   close: () => Promise<void>;
 }
 
@@ -40,7 +42,7 @@ export async function serve(path: string, handler: HttpHandler): Promise<Upstrea
     });
   });
   const url = `http://127.0.0.1:${await listen(server)}${path}`;
-  return { url, journal, close: () => close(server) };
+  return { url, journal, dropConnections: () => server.closeAllConnections(), close: () => close(server) };
 }
 
 async function take(

@@ -1,0 +1,32 @@
+import 'reflect-metadata';
+import { DataSource } from 'typeorm';
+import { Lifecycle } from './lifecycle.js';
+import { rotateCredentials } from './modules/connections/credential-rotation.js';
+import { environmentOrExit } from './platform/config/load-environment.js';
+import { addDevelopmentKey } from './platform/crypto/development-secrets.js';
+import { KeyRing } from './platform/crypto/key-ring.js';
+import { dataSourceOptions } from './platform/database/data-source.js';
+import { openDatabase } from './platform/database/open-database.js';
+import { createLogger } from './platform/telemetry/logger.js';
+
+const environment = environmentOrExit();
+const logger = createLogger(environment.LOG_LEVEL);
+const lifecycle = new Lifecycle(logger);
+try {
+  const database = await openDatabase(environment, logger);
+  await lifecycle.closeAtEnd(() => database.close());
+  const dataSource = await new DataSource(dataSourceOptions(database.adminUrl, [])).initialize();
+  await lifecycle.closeAtEnd(() => dataSource.destroy());
+  // Operators put the new key first in ENCRYPTION_KEYS; a development installation makes one for itself.
+  const keys = new KeyRing(
+    environment.ENCRYPTION_KEYS.length > 0
+      ? environment.ENCRYPTION_KEYS
+      : addDevelopmentKey(environment.DATA_DIR).encryptionKeys,
+  );
+  const count = await rotateCredentials(dataSource, keys, (done) => logger.info({ done }, 'sealing credentials anew'));
+  logger.info({ count, key: keys.sealingKeyId }, 'all credentials are sealed with the first key');
+  await lifecycle.stop('done');
+} catch (error) {
+  logger.fatal({ err: error }, `could not rotate the keys: ${(error as Error).message}`);
+  await lifecycle.stop('rotation failed', 1);
+}
