@@ -1,5 +1,7 @@
 import { UpstreamError } from './upstream.js';
 
+const WORTHWHILE_MS = 10;
+
 /**
  * The time one call has, and the one signal that ends it: the caller's cancellation, its timeout, or our closing.
  * Progress starts the timeout anew, up to `maxMs` after the start. One timer a call; progress only moves the deadline.
@@ -31,6 +33,12 @@ export class CallClock {
 
   extend(): void {
     this.deadline = Math.min(performance.now() + this.timeoutMs, this.end);
+  }
+
+  /** Ends the wait in the queue. Throws `busy` when there is no time left to speak of: the server had no part in that. */
+  leaveQueue(): void {
+    if (this.deadline - performance.now() < WORTHWHILE_MS) throw noTurn();
+    this.stage = 'connecting';
   }
 
   abort(error: UpstreamError): void {

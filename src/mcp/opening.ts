@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StreamableHttpWire } from './http-wire.js';
 import type { ConnectionContext, Knowledge } from './connection.js';
 import { negotiate, type Negotiated } from './negotiation.js';
@@ -6,6 +7,8 @@ import { SseWire } from './sse-wire.js';
 import { StdioWire } from './stdio-wire.js';
 import { UpstreamError, type UpstreamReason, type UpstreamTarget } from './upstream.js';
 import type { Wire } from './wire.js';
+
+const RESTART_PAUSE_MS = 20;
 
 type Mode = 'auto' | 'legacy';
 
@@ -86,7 +89,7 @@ export class Opening {
     return type === 'stdio' || this.knowledge.negotiated ? ['legacy', 'auto'] : ['auto'];
   }
 
-  private async connect([mode = 'auto', ...others]: Mode[]): Promise<Session> {
+  private async connect([mode = 'auto', ...others]: Mode[], isRepeated = false): Promise<Session> {
     const wire = this.wire();
     try {
       await wire.start(this.controller.signal);
@@ -96,9 +99,13 @@ export class Opening {
     } catch (error) {
       const reason = error instanceof UpstreamError ? error : new UpstreamError('protocol_error', 'Connecting failed.');
       await wire.close(reason);
-      if (others.length > 0 && OTHER_ERA.has(reason.reason) && !this.controller.signal.aborted)
-        return this.connect(others);
-      throw reason;
+      if (this.controller.signal.aborted) throw reason;
+      if (others.length > 0 && OTHER_ERA.has(reason.reason)) return this.connect(others);
+      if (reason.reason !== 'connection_lost' || isRepeated) throw reason;
+      // Connections kept open for the next request may have been closed meanwhile, as when a server restarts. A handshake
+      // does no harm twice; the pause is for us to notice that they are gone.
+      await sleep(RESTART_PAUSE_MS);
+      return this.connect([mode, ...others], true);
     }
   }
 

@@ -1,59 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Upstream } from '../../test/support/upstreams/http-server.js';
 import { startModernEra } from '../../test/support/upstreams/modern-era.js';
 import { startOldEra, startOldSse } from '../../test/support/upstreams/old-era.js';
-import type { Upstream } from '../../test/support/upstreams/http-server.js';
-import { EgressClient } from '../platform/egress/egress-client.js';
-import type { ListChange, Progress, UpstreamLimits, UpstreamTarget } from './upstream.js';
-import { UpstreamPool } from './upstream-pool.js';
+import { call, methodsOf, PoolHarness, targetOf, until } from '../../test/support/upstreams/pool-harness.js';
+import type { Progress } from './upstream.js';
 
-const egress = new EgressClient({ allow: ['127.0.0.0/8'] });
-const open: { close: () => Promise<void> }[] = [];
-const changes: [string, ListChange][] = [];
-
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close();
-  changes.length = 0;
-});
-afterAll(() => egress.close());
-
-async function running<T extends Upstream>(starting: Promise<T>): Promise<T> {
-  const upstream = await starting;
-  open.push(upstream);
-  return upstream;
-}
-
-function poolWith(limits: Partial<UpstreamLimits> = {}): UpstreamPool {
-  const pool = new UpstreamPool({
-    egress,
-    clientInfo: { name: 'control-plane', version: '1' },
-    limits: { listChangedMs: 20, standingRetryMs: 20, ...limits },
-    onListChanged: (connection, what) => changes.push([connection, what]),
-  });
-  open.push(pool);
-  return pool;
-}
-
-function targetOf(
-  { url }: Upstream,
-  more: Partial<UpstreamTarget> = {},
-  type: 'streamable_http' | 'sse' = 'streamable_http',
-) {
-  return {
-    connectionId: 'connection',
-    organizationId: 'organization',
-    revision: '1',
-    principal: 'shared',
-    transport: { type, url, headers: { authorization: 'Bearer token-1' } },
-    timeoutMs: 5000,
-    ...more,
-  };
-}
-
-function call(pool: UpstreamPool, target: UpstreamTarget, name: string, args: object = {}, signal?: AbortSignal) {
-  return pool.request(target, 'tools/call', { name, arguments: args }, signal ? { signal } : {});
-}
-
-const messages = (upstream: Upstream) => upstream.journal.map((entry) => entry.method ?? entry.http);
+const harness = new PoolHarness();
 
 describe.each([
   ['2025-11-25 with event streams', () => startOldEra(), 'legacy', 'streamable_http'],
@@ -63,9 +15,9 @@ describe.each([
   ['2026-07-28 with event streams', () => startModernEra({ responseMode: 'sse' }), 'modern', 'streamable_http'],
 ] as const)('a server of %s', (name, start, era, type) => {
   it('is described, listed, called and read', async () => {
-    const upstream = await running<Upstream>(start());
-    const pool = poolWith();
-    const target = targetOf(upstream, {}, type);
+    const upstream = await harness.running<Upstream>(start());
+    const pool = harness.pool();
+    const target = targetOf(transportOf(upstream, type));
     expect(await pool.describe(target)).toMatchObject({
       era,
       serverInfo: { name: expect.stringMatching(/-era$/), version: expect.any(String) },
@@ -86,9 +38,9 @@ describe.each([
   });
 
   it('hands its credentials to the server and its errors to the caller', async () => {
-    const upstream = await running<Upstream>(start());
-    const pool = poolWith();
-    const target = targetOf(upstream, {}, type);
+    const upstream = await harness.running<Upstream>(start());
+    const pool = harness.pool();
+    const target = targetOf(transportOf(upstream, type));
     expect(await call(pool, target, 'who')).toMatchObject({ structuredContent: { authorization: 'Bearer token-1' } });
     await expect(call(pool, target, 'refuse', { code: -32055 })).rejects.toMatchObject({
       reason: 'rpc_error',
@@ -97,9 +49,9 @@ describe.each([
   });
 
   it('keeps 200 concurrent calls apart', async () => {
-    const upstream = await running<Upstream>(start());
-    const pool = poolWith({ queuePerConnection: 200 });
-    const target = targetOf(upstream, {}, type);
+    const upstream = await harness.running<Upstream>(start());
+    const pool = harness.pool({ queuePerConnection: 200 });
+    const target = targetOf(transportOf(upstream, type));
     const markers = Array.from({ length: 200 }, (_unused, index) => `marker ${index}`);
     const answers = await Promise.all(markers.map((message) => call(pool, target, 'echo', { message })));
     expect(answers.map((answer) => (answer as { content: { text: string }[] }).content[0]?.text)).toEqual(markers);
@@ -108,25 +60,25 @@ describe.each([
 
   // A server of the SDK that answers JSON drops its notifications.
   (name.endsWith('JSON answers') ? it.skip : it)('relays progress, which also extends the time of a call', async () => {
-    const upstream = await running<Upstream>(start());
-    const pool = poolWith();
+    const upstream = await harness.running<Upstream>(start());
+    const pool = harness.pool();
     const seen: Progress[] = [];
     const options = { onProgress: (progress: Progress) => void seen.push(progress) };
     const params = { name: 'work', arguments: { steps: 6, ms: 100 } };
-    const target = targetOf(upstream, { timeoutMs: 300 }, type);
+    const target = targetOf(transportOf(upstream, type), { timeoutMs: 300 });
     await pool.describe(target);
     expect(await pool.request(target, 'tools/call', params, options)).toMatchObject({ content: [{ text: 'done' }] });
     expect(seen[0]).toEqual({ progress: 1, total: 6, message: 'step 1' });
   });
 
   it('is told when a call is cancelled, and the caller need not wait for that', async () => {
-    const upstream = await running<Upstream>(start());
-    const pool = poolWith();
-    const target = targetOf(upstream, {}, type);
+    const upstream = await harness.running<Upstream>(start());
+    const pool = harness.pool();
+    const target = targetOf(transportOf(upstream, type));
     await pool.describe(target);
     const abort = new AbortController();
     const waiting = call(pool, target, 'wait', { ms: 60_000 }, abort.signal);
-    await until(() => messages(upstream).includes('tools/call'));
+    await until(() => methodsOf(upstream).includes('tools/call'));
     const started = performance.now();
     abort.abort();
     await expect(waiting).rejects.toMatchObject({ reason: 'cancelled', mayHaveArrived: true });
@@ -134,34 +86,31 @@ describe.each([
     await until(() =>
       era === 'modern'
         ? upstream.journal.some((entry) => entry.method === 'tools/call' && entry.aborted)
-        : messages(upstream).includes('notifications/cancelled'),
+        : methodsOf(upstream).includes('notifications/cancelled'),
     );
   });
 
   it('ends calls that take too long', async () => {
-    const upstream = await running<Upstream>(start());
-    const pool = poolWith();
-    const target = targetOf(upstream, { timeoutMs: 150 }, type);
+    const upstream = await harness.running<Upstream>(start());
+    const pool = harness.pool();
+    const target = targetOf(transportOf(upstream, type), { timeoutMs: 150 });
     await pool.describe(target);
     await expect(call(pool, target, 'wait', { ms: 60_000 })).rejects.toMatchObject({ reason: 'timeout' });
   });
 
   it('says when its lists change', async () => {
-    const upstream = await running<Upstream & { setTools: (tools: { name: string }[]) => unknown }>(start());
-    const pool = poolWith();
-    const target = targetOf(upstream, {}, type);
+    const upstream = await harness.running<Upstream & { setTools: (tools: { name: string }[]) => unknown }>(start());
+    const pool = harness.pool();
+    const target = targetOf(transportOf(upstream, type));
     await pool.describe(target);
     await sleep(100);
     await upstream.setTools([{ name: 'new', inputSchema: { type: 'object' } } as { name: string }]);
-    await until(() => changes.length > 0);
-    expect(changes).toEqual([['connection', 'tools']]);
+    await until(() => harness.changes.length > 0);
+    expect(harness.changes).toEqual([['connection', 'tools']]);
     expect(await pool.list(target, 'tools/list')).toMatchObject({ items: [{ name: 'new' }] });
   });
 });
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; !condition(); tries++) {
-    if (tries === 200) throw new Error('It did not happen.');
-    await sleep(10);
-  }
+function transportOf({ url }: Upstream, type: 'streamable_http' | 'sse') {
+  return { type, url, headers: { authorization: 'Bearer token-1' } };
 }

@@ -174,6 +174,7 @@ export class UpstreamPool {
       const turn = this.gate.enter(target.connectionId, target.organizationId, clock.signal);
       if (turn) await turn;
       try {
+        if (turn) clock.leaveQueue();
         return await this.admitted(connection, target, clock, use);
       } finally {
         this.gate.leave(target.connectionId);
@@ -232,12 +233,12 @@ export class UpstreamPool {
       return true;
     }
     if (!(error instanceof HttpRefusal) || error.remedy === 'none') return false;
-    if (error.remedy === 'headers') {
+    if (error.remedy === 'headers' && session.negotiated.era === 'modern') {
       const page = (params: JsonObject): Promise<SessionResult> => this.send(session, clock, 'tools/list', params, {});
       this.learnHeaders(target, await readAllPages('tools/list', this.limits, page));
       return true;
     }
-    if (error.remedy === 'era' && !connection.forgetEra()) return false;
+    if (error.remedy !== 'session' && !connection.forgetEra()) return false;
     connection.discard(session);
     return true;
   }
