@@ -2,7 +2,6 @@ import { chmod, copyFile, cp, lstat, mkdir, readdir, readFile, rename, rm, symli
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { run, type Account } from './embedded-account.js';
-import type { Cluster } from './embedded-cluster.js';
 import { exists, unfinishedName } from './unfinished.js';
 
 /** Programs of PostgreSQL that the account can run. */
@@ -11,6 +10,13 @@ export interface Binaries {
   postgres: string;
   initdb: string;
   pgCtl: string;
+}
+
+/** The product's folder, and how the account that runs them gets at it (embedded-cluster.ts). */
+interface Place {
+  folder: string;
+  account: Account | undefined;
+  here: string;
 }
 
 /** An installed npm package with the binaries. */
@@ -37,7 +43,7 @@ const SYSTEM_CACHE = '/var/cache/mcp-control-plane';
  *
  * @throws with the advice to set DATABASE_URL, when the platform has no binaries or nothing can run them
  */
-export async function prepareBinaries({ folder, account, here }: Cluster): Promise<Binaries> {
+export async function prepareBinaries({ folder, account, here }: Place): Promise<Binaries> {
   const source = await findPackage();
   const copies = [...(here === '.' ? [folder] : []), ...(account ? [SYSTEM_CACHE] : [])];
   const failures: string[] = [];
