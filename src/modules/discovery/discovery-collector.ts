@@ -31,7 +31,7 @@ export interface Collected {
 /**
  * Asks a server for everything in scope. One list that fails leaves the others standing; when all fail, so does this.
  * @param onProgress what is being listed, and how much was found so far
- * @throws UpstreamError of the first list when none could be read
+ * @throws UpstreamError when the server can't be reached, or of the first list when none could be read
  */
 export async function collect(
   pool: UpstreamPool,
@@ -40,6 +40,8 @@ export async function collect(
   scope: DiscoveryScope,
   onProgress: (stage: string, found: number) => void = () => undefined,
 ): Promise<Collected> {
+  // A server that can't be reached fails here, once, and not again for every list.
+  await pool.describe(target);
   const found: DiscoveredItem[] = [];
   const completeKinds: ResourceKind[] = [];
   const problems: string[] = [];

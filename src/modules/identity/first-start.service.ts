@@ -46,6 +46,7 @@ export class FirstStartService implements OnApplicationBootstrap {
     this.logger.log(
       `The first operator ${username} was created; log in at POST ${this.environment.PUBLIC_URL}/api/v1/auth/login`,
     );
+    if (this.environment.NODE_ENV === 'test') return;
     const password = generated === null ? 'the one in ADMIN_PASSWORD' : generated;
     process.stderr.write(
       `\n  Log in as   ${username}\n  Password    ${password}\n  API         ${this.environment.PUBLIC_URL}/docs\n\n`,

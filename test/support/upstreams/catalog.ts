@@ -58,6 +58,7 @@ export async function callCatalogTool(call: CatalogCall): Promise<Record<string,
   const { name, arguments: args } = call;
   if (name === 'echo') return text(String(args.message));
   if (name === 'add') return structured({ sum: Number(args.a) + Number(args.b) });
+  if (name === 'get_weather') return text(`The weather in ${String(args.location)} is sunny and 25°C.`);
   if (name === 'fail') return { ...text('it failed'), isError: true };
   if (name === 'refuse') throw new CatalogError(Number(args.code ?? -32602), 'refused as asked');
   if (name === 'count') return structured({ count: call.count });

@@ -24,6 +24,17 @@ export function memoryProgram(): Program {
   return program('server-memory');
 }
 
+/**
+ * A raw server that does what the called tool is named: crash, hang, flood, huge, chatter, grandchild and others.
+ * Flags: `--modern` (2026-07-28 only), `--dies` (at start), `--deaf` (stops reading), `--stubborn` (ignores SIGTERM).
+ */
+export function hostileProgram(...flags: string[]): Program {
+  return {
+    command: process.execPath,
+    args: [join(process.cwd(), 'test/support/upstreams/hostile-program.mjs'), ...flags],
+  };
+}
+
 /** `server-everything` as a process of its own on Streamable HTTP (or, with `sse`, on the deprecated transport). */
 export async function startEverything(
   transport: 'streamableHttp' | 'sse' = 'streamableHttp',
