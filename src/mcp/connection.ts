@@ -53,8 +53,9 @@ export class Connection {
     this.lastUsed = context.now();
   }
 
+  /** Live sessions, those being opened included. */
   get sessions(): number {
-    return this.entries.size;
+    return [...this.entries.values()].filter(({ opening }) => !opening.session?.ended).length;
   }
 
   /** True when nothing would be lost with this object. */

@@ -59,6 +59,10 @@ export class ServerProcess {
     for (const stream of [this.child.stdin, this.child.stdout, this.child.stderr]) stream.on('error', () => undefined);
   }
 
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
   /** False when so many bytes already wait to be read that the process cannot be listening. */
   write(line: string, maxWaiting: number): boolean {
     if (this.child.stdin.writableLength > maxWaiting) return false;

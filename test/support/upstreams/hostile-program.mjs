@@ -92,7 +92,9 @@ const input = createInterface({ input: process.stdin });
 input.on('line', (line) => {
   const message = JSON.parse(line);
   take(message);
-  if (has('--deaf') && message.method === 'notifications/initialized') process.stdin.pause();
+  if (has('--deaf') && message.method === 'notifications/initialized') {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  }
 });
-// Without this, the process would end with stdin; a stubborn one must be killed.
+// Without this, the process would end with stdin.
 if (has('--stubborn')) setInterval(() => undefined, 1000);
