@@ -7,6 +7,11 @@ export function candidateOrganizations(actor: Actor, named: string | undefined):
   return actor.organizations.has(named) ? [named] : [];
 }
 
+/** No id of ours has a NUL, and PostgreSQL takes none: such an id is as unknown as any other. */
+export function canBeAnId(id: string): boolean {
+  return !id.includes('\0');
+}
+
 /**
  * The one thing that an id means to this actor.
  * @throws DomainError 404 when there is none, 409 `organization_ambiguous` listing the organizations when there are several

@@ -4,7 +4,7 @@ import { DomainError, forbidden, notFound } from '../../platform/http/domain-err
 import { Page, type PageQuery } from '../../platform/http/paging.js';
 import { ConnectionsService, type ServerFacts } from '../connections/connections.service.js';
 import { ResourcesService } from '../discovery/resources.service.js';
-import { candidateOrganizations, theOnly } from './organization-choice.js';
+import { canBeAnId, candidateOrganizations, theOnly } from './organization-choice.js';
 import {
   ListServers,
   toServerResourceResponse,
@@ -53,8 +53,9 @@ export class ServersService {
 
   /** @throws DomainError 404, 409 `organization_ambiguous` */
   async find(actor: Actor, serverId: string, organization: string | undefined): Promise<ServerFacts> {
+    const organizations = canBeAnId(serverId) ? candidateOrganizations(actor, organization) : [];
     return theOnly(
-      await this.connections.findServers(candidateOrganizations(actor, organization), serverId),
+      await this.connections.findServers(organizations, serverId),
       'server',
       serverId.slice(0, 200),
     );

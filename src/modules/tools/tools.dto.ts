@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsObject, IsOptional, IsString, IsUUID, MaxLength } from 'class-validator';
+import { AsSent } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import type { ToolFacts } from '../discovery/tool-catalog.service.js';
 import { parametersOf, type ToolParameter } from './parameters.js';
@@ -52,6 +53,7 @@ export class ExecuteTool {
     description: "By the tool's parameters",
   })
   @IsOptional()
+  @AsSent()
   @IsObject()
   arguments?: Record<string, unknown>;
 }

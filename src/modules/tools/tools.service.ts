@@ -5,7 +5,7 @@ import type { Page } from '../../platform/http/paging.js';
 import { ToolCatalogService, type ToolFacts } from '../discovery/tool-catalog.service.js';
 import { toToolAnswer, type ToolAnswer } from './contents.js';
 import { InvocationService } from './invocation.service.js';
-import { candidateOrganizations, theOnly } from './organization-choice.js';
+import { canBeAnId, candidateOrganizations, theOnly } from './organization-choice.js';
 import { ExecuteTool, ListTools, toToolResponse, type ToolResponse } from './tools.dto.js';
 
 /** Tools as people and programs use them over REST. Owners and admins see those of their organizations. */
@@ -41,8 +41,9 @@ export class ToolsService {
   }
 
   private async find(actor: Actor, id: string, organization: string | undefined): Promise<ToolFacts> {
+    const organizations = canBeAnId(id) ? this.visibleOrganizations(actor, organization) : [];
     return theOnly(
-      await this.catalog.find(this.visibleOrganizations(actor, organization), id),
+      await this.catalog.find(organizations, id),
       'tool',
       id.slice(0, 200),
     );

@@ -38,6 +38,11 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   );
 }
 
+/** Text that PostgreSQL can't store, NUL above all. SQLSTATE 22021 and 22P05. */
+export function isUnstorableText(error: unknown): boolean {
+  return /^(22021|22P05)$/.test(driverError(error).code ?? '');
+}
+
 /** The name of the violated unique index, or null for any other error. SQLSTATE 23505. */
 export function violatedUniqueIndex(error: unknown): string | null {
   const { code, constraint } = driverError(error);

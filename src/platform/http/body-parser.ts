@@ -35,6 +35,10 @@ function parseBody(request: FastifyRequest, text: string): unknown {
   }
   // Escapes can spell the key in many ways, so a hint of one is enough to look at every key.
   if (text.includes('__proto__') || text.includes('\\u')) refusePrototypeKeys(body, '');
+  // No operation has fields of these names, and libraries drop them without a word.
+  for (const key of ['constructor', 'prototype']) {
+    if (typeof body === 'object' && body !== null && Object.hasOwn(body, key)) throw refusedName(key);
+  }
   return body;
 }
 
@@ -65,11 +69,14 @@ function refusePrototypeKeys(value: unknown, path: string): void {
   if (value === null || typeof value !== 'object') return;
   for (const key of Object.keys(value)) {
     const place = path === '' ? key : `${path}.${key}`;
-    if (key === '__proto__') {
-      throw new DomainError('validation_failed', 'The request has invalid fields', {
-        fields: { [place]: ['this name is not allowed'] },
-      });
-    }
+    if (key === '__proto__') throw refusedName(place);
     refusePrototypeKeys((value as Record<string, unknown>)[key], place);
   }
+}
+
+function refusedName(place: string): DomainError {
+  // Not an object literal: there `__proto__` would set the prototype.
+  return new DomainError('validation_failed', 'The request has invalid fields', {
+    fields: Object.fromEntries([[place, ['this name is not allowed']]]),
+  });
 }

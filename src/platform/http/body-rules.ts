@@ -11,7 +11,9 @@ export function MayBeLeftOut(): PropertyDecorator {
 
 /** Text that can be stored as it is. */
 export function IsStorable(): PropertyDecorator {
-  return Matches(/^(?:(?!\0|\p{Surrogate}).)*$/su, { message: '$property must not contain NUL or unpaired surrogates' });
+  return Matches(/^(?:(?!\0|\p{Surrogate}).)*$/su, {
+    message: '$property must not contain NUL or unpaired surrogates',
+  });
 }
 
 /** UUIDs are written in lower case and read in either (RFC 9562, section 4). */

@@ -1,7 +1,7 @@
 import { ArgumentsHost, Catch, ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { DomainError, ERROR_STATUS, type ErrorCode } from './domain-error.js';
-import { isDatabaseUnavailable } from '../database/database-errors.js';
+import { isDatabaseUnavailable, isUnstorableText } from '../database/database-errors.js';
 
 /** Seconds until a client should try again when PostgreSQL is away. */
 const DATABASE_RETRY_SECONDS = 2;
@@ -38,6 +38,7 @@ export function toDomainError(error: unknown): DomainError {
       DATABASE_RETRY_SECONDS,
     );
   }
+  if (isUnstorableText(error)) return new DomainError('validation_failed', 'Text must not contain NUL characters');
   const status = statusOf(error);
   const code = status === undefined ? undefined : CODE_OF_STATUS[status];
   if (code === undefined) return new DomainError('internal_error', MESSAGE_OF_CODE.internal_error ?? '');

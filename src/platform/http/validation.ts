@@ -1,9 +1,30 @@
-import { ValidationError, ValidationPipe } from '@nestjs/common';
+import { ArgumentMetadata, ValidationError, ValidationPipe } from '@nestjs/common';
+import { freeFormFields } from './body-values.js';
 import { DomainError, invalid } from './domain-error.js';
+
+/**
+ * Nest's pipe, but for fields of free-form JSON (`@AsSent()`): it would delete keys such as `constructor` in them, which
+ * arguments of a tool may have, and class-transformer would copy them. They stand aside while the rest is checked.
+ */
+class RequestValidationPipe extends ValidationPipe {
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    // Path parameters have pipes of their own, which want the text as it was sent: 0x10 is no id.
+    if (metadata.type === 'param') return value;
+    const fields = freeFormFields(metadata.metatype);
+    if (fields.length === 0 || typeof value !== 'object' || value === null || Array.isArray(value)) {
+      return super.transform(value, metadata);
+    }
+    const sent = value as Record<string, unknown>;
+    const aside = fields.filter((field) => typeof sent[field] === 'object' && sent[field] !== null);
+    const standIns = aside.map((field) => [field, Array.isArray(sent[field]) ? [] : {}] as const);
+    const checked = (await super.transform({ ...sent, ...Object.fromEntries(standIns) }, metadata)) as object;
+    return Object.assign(checked, Object.fromEntries(aside.map((field) => [field, sent[field]])));
+  }
+}
 
 /** The one pipe that checks bodies and queries: unknown properties are refused, errors name every field. */
 export function requestValidation(): ValidationPipe {
-  return new ValidationPipe({
+  return new RequestValidationPipe({
     whitelist: true,
     forbidNonWhitelisted: true,
     transform: true,
