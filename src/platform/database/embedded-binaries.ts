@@ -101,11 +101,11 @@ async function copyBinaries({ root }: BinaryPackage, destination: string): Promi
   }
   try {
     await cp(path.join(root, 'native'), unfinished, { recursive: true, filter: (file) => !made.has(file) });
+    await openToReaders(unfinished);
     for (const { source, target } of symlinks) {
       const inside = (file: string): string => path.join(unfinished, path.relative('native', file));
       await link(inside(source), inside(target), true);
     }
-    await openToReaders(unfinished);
     await rename(unfinished, destination);
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true });
@@ -115,7 +115,7 @@ async function copyBinaries({ root }: BinaryPackage, destination: string): Promi
   return destination;
 }
 
-/** The installer's umask may have kept others out of node_modules, and the copy inherits that. */
+/** The installer's umask may have kept others out of node_modules, or ourselves from writing: the copy inherits that. */
 async function openToReaders(copy: string): Promise<void> {
   await chmod(copy, 0o755);
   for (const name of await readdir(copy, { recursive: true })) {
