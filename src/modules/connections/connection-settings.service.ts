@@ -4,7 +4,9 @@ import { KeyRing } from '../../platform/crypto/key-ring.js';
 import { EgressClient } from '../../platform/egress/egress-client.js';
 import { EgressError } from '../../platform/egress/egress-error.js';
 import { DomainError, invalid } from '../../platform/http/domain-error.js';
+import { NOT_STORABLE } from '../../platform/http/body-rules.js';
 import { SchemaChecker } from '../../platform/schemas/schema-checker.js';
+import { FORBIDDEN_KEYS } from '../../platform/schemas/schema-keywords.js';
 import { RegistryService, type RenderedTransport, type ServerTypeDefinition } from '../registry/registry.service.js';
 
 export type Settings = Record<string, unknown>;
@@ -78,11 +80,8 @@ export class ConnectionSettingsService {
     field: string,
     problems: Record<string, string[]>,
   ): Promise<Settings> {
-    refuseReservedKeys(value, field, problems);
-    const closed =
-      'additionalProperties' in schema || 'patternProperties' in schema
-        ? schema
-        : { ...schema, additionalProperties: false };
+    refuseUnstorable(value, field, problems);
+    const closed = closedSchema(schema);
     const result = await this.schemas.check({ type: 'object', ...closed }, value, {
       formats: true,
       applyDefaults: true,
@@ -103,12 +102,23 @@ export class ConnectionSettingsService {
   }
 }
 
-function refuseReservedKeys(value: unknown, path: string, problems: Record<string, string[]>): void {
+/** What a schema does not name is a mistake, unless it says otherwise. Subschemas may name properties, too. */
+function closedSchema(schema: Settings): Settings {
+  const keywords = ['additionalProperties', 'unevaluatedProperties', 'patternProperties'];
+  if (keywords.some((keyword) => Object.hasOwn(schema, keyword))) return schema;
+  const applicators = ['$ref', 'allOf', 'anyOf', 'oneOf', 'if', 'dependentSchemas', '$dynamicRef'];
+  const isComposed = applicators.some((keyword) => Object.hasOwn(schema, keyword));
+  return { ...schema, [isComposed ? 'unevaluatedProperties' : 'additionalProperties']: false };
+}
+
+function refuseUnstorable(value: unknown, path: string, problems: Record<string, string[]>): void {
+  if (typeof value === 'string' && NOT_STORABLE.test(value))
+    (problems[path] ??= []).push('must not contain NUL or unpaired surrogates');
   if (typeof value !== 'object' || value === null) return;
   for (const [key, inner] of Object.entries(value)) {
-    if (key === '__proto__' || key === 'constructor' || key === 'prototype')
+    if (FORBIDDEN_KEYS.has(key) || NOT_STORABLE.test(key))
       (problems[`${path}.${key}`] ??= []).push('this name is not allowed');
-    refuseReservedKeys(inner, `${path}.${key}`, problems);
+    refuseUnstorable(inner, `${path}.${key}`, problems);
   }
 }
 

@@ -28,6 +28,8 @@ interface Reachable {
 export class ConnectionTargetsService implements OnModuleDestroy {
   private readonly known = new LRUCache<string, Reachable>({ max: 5_000 });
   private readonly invalidation: Subscription;
+  /** Counts what may have made `known` stale: a row that was read before it must not be kept after it. */
+  private changes = 0;
 
   constructor(
     private readonly database: Database,
@@ -37,6 +39,7 @@ export class ConnectionTargetsService implements OnModuleDestroy {
     events: EventsService,
   ) {
     this.invalidation = events.of(CONNECTION_CHANGED, SERVER_TYPE_CHANGED).subscribe((event) => {
+      this.changes++;
       if (event.type !== CONNECTION_CHANGED) return this.known.clear();
       this.known.delete(String(event.connection_id));
       void this.pool.closeConnection(String(event.connection_id));
@@ -76,6 +79,7 @@ export class ConnectionTargetsService implements OnModuleDestroy {
   private async reachable(connectionId: string): Promise<Reachable> {
     const known = this.known.get(connectionId);
     if (known) return known;
+    const changes = this.changes;
     const row = await this.database.manager
       .createQueryBuilder(Connection, 'c')
       .innerJoinAndSelect('c.serverType', 't')
@@ -93,7 +97,7 @@ export class ConnectionTargetsService implements OnModuleDestroy {
       shared: type.sessionScope === 'connection',
       isActive: row.isActive,
     };
-    this.known.set(connectionId, reachable);
+    if (changes === this.changes) this.known.set(connectionId, reachable);
     return reachable;
   }
 }

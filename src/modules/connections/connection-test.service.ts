@@ -17,7 +17,7 @@ export class ConnectionTestService {
   ) {}
 
   async test(actor: Actor, id: string): Promise<TestResponse> {
-    await this.connections.required(actor, id, 'admin');
+    await this.connections.inspectable(actor, id);
     try {
       const server = await this.pool.probe(await this.targets.forInspection(id), {});
       await this.connections.recordContact(id, true);
@@ -45,7 +45,7 @@ function describeFailure(error: unknown): { message: string; details: Record<str
     const { reason, stderr } = error;
     return { message: error.message, details: { reason, ...(stderr === undefined ? {} : { stderr }) } };
   }
-  if (error instanceof DomainError)
+  if (error instanceof DomainError && error.code !== 'resource_not_found')
     return { message: error.message, details: { reason: error.code, ...error.details } };
   throw error;
 }

@@ -5,6 +5,7 @@ import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
 import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
 import { Page } from '../../platform/http/paging.js';
 import { UuidParameter } from '../../platform/http/parameters.js';
+import { ConnectionChangesService } from './connection-changes.service.js';
 import { ConnectionTestService } from './connection-test.service.js';
 import {
   CreateConnection,
@@ -43,6 +44,7 @@ const connectionId = new UuidParameter('connection');
 export class ConnectionsController {
   constructor(
     private readonly connections: ConnectionsService,
+    private readonly changes: ConnectionChangesService,
     private readonly tests: ConnectionTestService,
   ) {}
 
@@ -79,7 +81,7 @@ export class ConnectionsController {
     @Param('id', connectionId) id: string,
     @Body() body: UpdateConnection,
   ): Promise<ConnectionResponse> {
-    return this.connections.update(actor, id, body);
+    return this.changes.update(actor, id, body);
   }
 
   @Delete(':id')
@@ -99,7 +101,7 @@ export class ConnectionsController {
     @Param('id', connectionId) id: string,
     @Body() body: ReplaceCredentials,
   ): Promise<ConnectionResponse> {
-    return this.connections.replaceCredentials(actor, id, body);
+    return this.changes.replaceCredentials(actor, id, body);
   }
 
   @Post(':id/test')

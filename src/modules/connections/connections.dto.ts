@@ -12,7 +12,8 @@ import {
   Min,
   MinLength,
 } from 'class-validator';
-import { trimmed } from '../../platform/http/body-values.js';
+import { IsStorable, lowerCased, MayBeLeftOut } from '../../platform/http/body-rules.js';
+import { AsSent, trimmed } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import { toBoolean, toInteger } from '../../platform/http/query-values.js';
 import type { ConnectionStatus } from './connection.entity.js';
@@ -49,19 +50,22 @@ export class CreateConnection {
   server: number;
 
   @ApiProperty({ format: 'uuid', example: '123e4567-e89b-12d3-a456-426614174111' })
+  @Transform(lowerCased)
   @IsUUID()
   organization: string;
 
   @ApiProperty({ example: 'Acme Jira' })
   @Transform(trimmed)
   @IsString()
+  @IsStorable()
   @MinLength(1)
   @MaxLength(200)
   connection_name: string;
 
   @ApiPropertyOptional({ example: 'Jira connection for Acme Corp' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsString()
+  @IsStorable()
   @MaxLength(2_000)
   description?: string;
 
@@ -71,6 +75,7 @@ export class CreateConnection {
     description: "Credentials, by the type's `auth` schema. Sealed, never returned",
     example: { api_token: 'your-api-token', base_url: 'https://acme.atlassian.net' },
   })
+  @AsSent()
   @IsObject()
   auth_data: Record<string, unknown>;
 
@@ -80,33 +85,37 @@ export class CreateConnection {
     description: "By the type's `options` schema",
     example: { timeout: 60 },
   })
-  @IsOptional()
+  @MayBeLeftOut()
+  @AsSent()
   @IsObject()
   config_options?: Record<string, unknown>;
 }
 
 export class UpdateConnection {
   @ApiPropertyOptional({ example: 'Acme Jira' })
-  @IsOptional()
+  @MayBeLeftOut()
   @Transform(trimmed)
   @IsString()
+  @IsStorable()
   @MinLength(1)
   @MaxLength(200)
   connection_name?: string;
 
   @ApiPropertyOptional()
-  @IsOptional()
+  @MayBeLeftOut()
   @IsString()
+  @IsStorable()
   @MaxLength(2_000)
   description?: string;
 
   @ApiPropertyOptional()
-  @IsOptional()
+  @MayBeLeftOut()
   @IsBoolean()
   is_active?: boolean;
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: true })
-  @IsOptional()
+  @MayBeLeftOut()
+  @AsSent()
   @IsObject()
   config_options?: Record<string, unknown>;
 
@@ -115,7 +124,8 @@ export class UpdateConnection {
     additionalProperties: true,
     description: 'Needed where `config_options` change the address',
   })
-  @IsOptional()
+  @MayBeLeftOut()
+  @AsSent()
   @IsObject()
   auth_data?: Record<string, unknown>;
 }
@@ -126,6 +136,7 @@ export class ReplaceCredentials {
     additionalProperties: true,
     description: "All credentials, by the type's `auth` schema",
   })
+  @AsSent()
   @IsObject()
   auth_data: Record<string, unknown>;
 }

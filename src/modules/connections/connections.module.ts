@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { RegistryModule } from '../registry/registry.module.js';
+import { ConnectionChangesService } from './connection-changes.service.js';
 import { ConnectionSettingsService } from './connection-settings.service.js';
 import { ConnectionTargetsService } from './connection-targets.service.js';
 import { ConnectionTestService } from './connection-test.service.js';
@@ -12,7 +13,13 @@ import { ConnectionsService } from './connections.service.js';
 @Module({
   imports: [TypeOrmModule.forFeature([Connection]), RegistryModule],
   controllers: [ConnectionsController],
-  providers: [ConnectionSettingsService, ConnectionTargetsService, ConnectionTestService, ConnectionsService],
+  providers: [
+    ConnectionChangesService,
+    ConnectionSettingsService,
+    ConnectionTargetsService,
+    ConnectionTestService,
+    ConnectionsService,
+  ],
   exports: [ConnectionSettingsService, ConnectionTargetsService, ConnectionsService],
 })
 export class ConnectionsModule {}

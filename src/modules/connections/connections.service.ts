@@ -3,11 +3,17 @@ import { IsNull, type SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { organizationIds, requireRole, type Actor, type OrganizationRole } from '../../platform/auth/actor.js';
 import { columns } from '../../platform/database/columns.js';
-import { nameTaken, taken, violatedUniqueIndex } from '../../platform/database/database-errors.js';
+import {
+  isForeignKeyViolation,
+  nameTaken,
+  taken,
+  violatedUniqueIndex,
+} from '../../platform/database/database-errors.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
-import { invalid, notFound } from '../../platform/http/domain-error.js';
+import { notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage, type PageQuery } from '../../platform/http/paging.js';
 import {
+  isProcess,
   RegistryService,
   SSE_TYPE_ID,
   STREAMABLE_HTTP_TYPE_ID,
@@ -19,9 +25,7 @@ import { connectionChanged } from './connections.events.js';
 import {
   CreateConnection,
   ListConnections,
-  ReplaceCredentials,
   toConnectionResponse,
-  UpdateConnection,
   type ConnectionResponse,
   type ConnectionRow,
 } from './connections.dto.js';
@@ -46,7 +50,7 @@ export type ServerFacts = Pick<
   'id' | 'organizationId' | 'slug' | 'connectionName' | 'serverUrl' | 'isActive' | 'status'
 >;
 
-/** Members read, owners and admins edit; nobody reads credentials. */
+/** Members read, owners and admins edit (connection-changes.service.ts); nobody reads credentials. */
 @Injectable()
 export class ConnectionsService {
   constructor(
@@ -86,26 +90,6 @@ export class ConnectionsService {
     return this.get(actor, connection.id);
   }
 
-  async update(actor: Actor, id: string, body: UpdateConnection): Promise<ConnectionResponse> {
-    const current = await this.required(actor, id, 'admin');
-    const changes: Partial<Connection> = {
-      connectionName: body.connection_name,
-      description: body.description,
-      isActive: body.is_active,
-    };
-    if (body.config_options !== undefined || body.auth_data !== undefined) {
-      Object.assign(changes, await this.changedSettings(actor, current, body));
-    }
-    await this.store(current, changes);
-    return this.get(actor, id);
-  }
-
-  async replaceCredentials(actor: Actor, id: string, body: ReplaceCredentials): Promise<ConnectionResponse> {
-    const current = await this.required(actor, id, 'admin');
-    await this.store(current, await this.changedSettings(actor, current, { auth_data: body.auth_data }));
-    return this.get(actor, id);
-  }
-
   /** Leaves a tombstone without credentials; what was discovered on it disappears with it. */
   async remove(actor: Actor, id: string): Promise<void> {
     const current = await this.required(actor, id, 'admin');
@@ -121,6 +105,22 @@ export class ConnectionsService {
     if (!connection) throw notFound('connection', id);
     requireRole(actor, connection.organizationId, least, 'connection', id);
     return connection;
+  }
+
+  /**
+   * One that this actor may have contacted, to test it or to look around, which starts the process of a local server.
+   * @throws DomainError 404, 403
+   */
+  async inspectable(actor: Actor, id: string): Promise<Connection> {
+    const connection = await this.required(actor, id, 'admin');
+    await this.requireProcessRight(actor, connection);
+    return connection;
+  }
+
+  /** Only operators make this installation start processes. @throws DomainError 403 */
+  async requireProcessRight(actor: Actor, connection: Connection): Promise<void> {
+    const type = await this.registry.findDefinition(connection.serverTypeId ?? 0);
+    if (type && isProcess(type.transport)) this.registry.requireProcessRight(actor);
   }
 
   /** The connections of these organizations as the `/mcp/servers` API sees them. */
@@ -163,7 +163,7 @@ export class ConnectionsService {
     const type = await this.registry.definition(actor, typeId);
     // Private types of another organization of the same actor are not for this one.
     if (type.organizationId !== null && type.organizationId !== organizationId) throw notFound('server', typeId);
-    if (type.transport.type === 'stdio_from_options') this.registry.requireProcessRight(actor);
+    if (isProcess(type.transport)) this.registry.requireProcessRight(actor);
     return type;
   }
 
@@ -188,9 +188,37 @@ export class ConnectionsService {
           ...(connection.connected ? { status: 'connected' as const, lastConnected: new Date() } : {}),
         }),
       )
-      .catch((error: unknown) =>
-        nameConflict(error, connection.slug === undefined ? 'connection_name' : 'server_name'),
-      );
+      .catch((error: unknown) => {
+        // The type was deleted a moment ago.
+        if (isForeignKeyViolation(error)) throw notFound('server', connection.type.id);
+        return nameConflict(error, connection.slug === undefined ? 'connection_name' : 'server_name');
+      });
+  }
+
+  /** Changes a living connection and tells every replica. @throws DomainError 404, 409 `name_taken` */
+  async store(current: Connection, changes: Partial<Connection>): Promise<void> {
+    if (!(await this.storeIf(current, changes))) throw notFound('connection', current.id);
+  }
+
+  /**
+   * @param sealedAuth only while these are the stored credentials: every change of settings seals them anew
+   * @returns whether there was such a living connection
+   */
+  storeIf(current: Connection, changes: Partial<Connection>, sealedAuth?: string): Promise<boolean> {
+    const { id, organizationId } = current;
+    const unchanged = sealedAuth === undefined ? {} : { sealedAuth };
+    return this.database.transaction(async (transaction) => {
+      const { affected } = await transaction.manager
+        .update(
+          Connection,
+          { id, organizationId, deletedAt: IsNull(), ...unchanged },
+          columns<Connection>({ id, ...changes }),
+        )
+        .catch((error: unknown) => nameConflict(error, 'connection_name'));
+      if (affected !== 1) return false;
+      await transaction.publish(connectionChanged(id, organizationId));
+      return true;
+    });
   }
 
   /** What the last contact said; not an edit, so no revision and no event. */
@@ -205,36 +233,6 @@ export class ConnectionsService {
       })
       .where('id = :id AND deleted_at IS NULL', { id })
       .execute();
-  }
-
-  private async changedSettings(
-    actor: Actor,
-    current: Connection,
-    body: Pick<UpdateConnection, 'auth_data' | 'config_options'>,
-  ): Promise<Partial<Connection>> {
-    const type = await this.usableType(actor, current.organizationId, current.serverTypeId ?? 0);
-    const options = body.config_options ?? current.configOptions;
-    const auth = body.auth_data ?? this.settings.credentialsOf(current);
-    const settings = await this.settings.check(type, auth, options);
-    if (body.auth_data === undefined && settings.addressDigest !== current.addressDigest) {
-      throw invalid({ auth_data: ['is required: these options change the address that the credentials are sent to'] });
-    }
-    return {
-      configOptions: settings.options,
-      sealedAuth: this.settings.seal(settings.auth, current.organizationId, current.id),
-      addressDigest: settings.addressDigest,
-      serverUrl: settings.rendered.displayUrl,
-    };
-  }
-
-  private async store(current: Connection, changes: Partial<Connection>): Promise<void> {
-    const { id, organizationId } = current;
-    await this.database.transaction(async (transaction) => {
-      await transaction.manager
-        .update(Connection, { id, organizationId }, columns<Connection>({ id, ...changes }))
-        .catch((error: unknown) => nameConflict(error, 'connection_name'));
-      await transaction.publish(connectionChanged(id, organizationId));
-    });
   }
 
   private living(actor: Actor): SelectQueryBuilder<Connection> {

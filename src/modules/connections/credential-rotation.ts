@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
-import { KeyRing } from '../../platform/crypto/key-ring.js';
+import { NIL } from 'uuid';
+import { KeyRing, UnsealError } from '../../platform/crypto/key-ring.js';
 
 const BATCH = 100;
 
@@ -13,26 +14,45 @@ interface SealedRow {
  * Seals all stored credentials anew with the first key, while the product runs: a row that was changed in between keeps
  * the newer credentials and is looked at again. Killed in the middle, it goes on where it stopped when it is run again.
  * @returns how many were sealed anew
- * @throws UnsealError naming the connection whose credentials no configured key opens
+ * @throws UnsealError naming the connections whose credentials no configured key opens, after all others are done
  */
 export async function rotateCredentials(
   dataSource: DataSource,
   keys: KeyRing,
   onProgress: (done: number) => void,
 ): Promise<number> {
+  const unopened = new Map<string, string>();
   let done = 0;
-  for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
-    const rows = await dataSource.query<SealedRow[]>(
-      `SELECT id, organization_id, sealed_auth FROM connections
-        WHERE id > $1 AND deleted_at IS NULL AND split_part(sealed_auth, '.', 2) <> $2 ORDER BY id LIMIT ${BATCH}`,
-      [after, keys.sealingKeyId],
-    );
-    for (const row of rows) done += await reseal(dataSource, keys, row);
-    onProgress(done);
-    const last = rows.at(-1);
-    if (!last) return done;
-    after = last.id;
+  // Replicas that do not know the new key yet go on sealing with an old one, also behind the place where a pass is.
+  for (let found = 1; found > 0;) {
+    found = 0;
+    for (let rows = await oldRows(dataSource, keys); rows.length > 0;) {
+      for (const row of rows) {
+        if (unopened.has(row.id)) continue;
+        found++;
+        done += await reseal(dataSource, keys, row).catch((error: unknown) => {
+          if (!(error instanceof UnsealError)) throw error;
+          unopened.set(row.id, error.message);
+          return 0;
+        });
+      }
+      onProgress(done);
+      rows = await oldRows(dataSource, keys, rows.at(-1)?.id);
+    }
   }
+  if (unopened.size > 0) {
+    const list = [...unopened].map(([id, why]) => `${id} (${why})`).join(', ');
+    throw new UnsealError(`${done} sealed anew, but these connections need their credentials entered again: ${list}`);
+  }
+  return done;
+}
+
+function oldRows(dataSource: DataSource, keys: KeyRing, after: string = NIL): Promise<SealedRow[]> {
+  return dataSource.query<SealedRow[]>(
+    `SELECT id, organization_id, sealed_auth FROM connections
+      WHERE id > $1 AND deleted_at IS NULL AND split_part(sealed_auth, '.', 2) <> $2 ORDER BY id LIMIT ${BATCH}`,
+    [after, keys.sealingKeyId],
+  );
 }
 
 async function reseal(dataSource: DataSource, keys: KeyRing, row: SealedRow): Promise<number> {

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional, PartialType } from '@nestjs/swagger';
-import { Transform, Type } from 'class-transformer';
+import { Transform } from 'class-transformer';
 import {
   IsBoolean,
   IsIn,
@@ -10,9 +10,9 @@ import {
   Matches,
   MaxLength,
   MinLength,
-  ValidateNested,
 } from 'class-validator';
-import { trimmed } from '../../platform/http/body-values.js';
+import { IsStorable, lowerCased, MayBeLeftOut } from '../../platform/http/body-rules.js';
+import { AsSent, trimmed } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import { toBoolean } from '../../platform/http/query-values.js';
 import type { JsonSchema } from './transport.js';
@@ -30,21 +30,21 @@ export class ListServerTypes extends PageQuery {
   @ApiPropertyOptional({ description: 'Filter by provider type (e.g., "jira", "github")' })
   @IsOptional()
   @IsString()
+  @IsStorable()
   @MaxLength(64)
   provider_type?: string;
 }
 
+/** Checked by `checkConfigSchemas`: the schemas are free-form JSON, which reaches the service as it was sent. */
 export class ConfigSchemas {
   @ApiProperty({
     type: 'object',
     additionalProperties: true,
     description: 'JSON Schema of `auth_data`; mark secrets with format: password',
   })
-  @IsObject()
   auth: JsonSchema;
 
   @ApiProperty({ type: 'object', additionalProperties: true, description: 'JSON Schema of `config_options`' })
-  @IsObject()
   options: JsonSchema;
 }
 
@@ -60,13 +60,15 @@ export class ServerTypeFields {
   @ApiProperty({ example: 'Acme Wiki' })
   @Transform(trimmed)
   @IsString()
+  @IsStorable()
   @MinLength(1)
   @MaxLength(200)
   display_name: string;
 
   @ApiPropertyOptional()
-  @IsOptional()
+  @MayBeLeftOut()
   @IsString()
+  @IsStorable()
   @MaxLength(2_000)
   description?: string;
 
@@ -76,19 +78,19 @@ export class ServerTypeFields {
   provider_type: string;
 
   @ApiPropertyOptional({ default: false })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsBoolean()
   supports_workspace_scoping?: boolean;
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: true })
-  @IsOptional()
+  @MayBeLeftOut()
+  @AsSent()
   @IsObject()
   scoping_config_schema?: JsonSchema;
 
   @ApiProperty({ type: ConfigSchemas })
+  @AsSent()
   @IsObject()
-  @ValidateNested()
-  @Type(() => ConfigSchemas)
   config_schema: ConfigSchemas;
 
   @ApiProperty({
@@ -99,21 +101,22 @@ export class ServerTypeFields {
       '`{"type": "stdio", "command", "args", "env"}`. `url`, `headers` and `env` are templates over `{auth.*}` and `{options.*}`',
     example: { type: 'streamable_http', url: '{auth.base_url}', headers: { Authorization: 'Bearer {auth.api_token}' } },
   })
+  @AsSent()
   @IsObject()
   transport: Record<string, unknown>;
 
   @ApiPropertyOptional({ enum: ['principal', 'connection'], default: 'principal' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsIn(['principal', 'connection'])
   session_scope?: 'principal' | 'connection';
 
   @ApiPropertyOptional({ default: false, description: "Whether the server's annotations may lower a tool's effect" })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsBoolean()
   trust_annotations?: boolean;
 
   @ApiPropertyOptional({ default: 'utility', description: 'Category of its tools' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsString()
   @Matches(WORD, { message: 'category must be 1 to 64 lower case letters, digits, _ or -' })
   category?: string;
@@ -124,13 +127,14 @@ export class CreateServerType extends ServerTypeFields {
     format: 'uuid',
     description: 'Organization it is private to; left out by operators for a global type',
   })
-  @IsOptional()
+  @MayBeLeftOut()
+  @Transform(lowerCased)
   @IsUUID()
   organization?: string;
 }
 
 /** What is left out stays as it is. */
-export class UpdateServerType extends PartialType(ServerTypeFields) {}
+export class UpdateServerType extends PartialType(ServerTypeFields, { skipNullProperties: false }) {}
 
 export interface ServerTypeResponse {
   id: string;

@@ -1,5 +1,5 @@
-import { Injectable, OnApplicationBootstrap } from '@nestjs/common';
-import type { SelectQueryBuilder } from 'typeorm';
+import { Injectable, Logger, OnApplicationBootstrap } from '@nestjs/common';
+import type { EntityManager, SelectQueryBuilder } from 'typeorm';
 import { organizationIds, requireRole, type Actor } from '../../platform/auth/actor.js';
 import { Environment } from '../../platform/config/environment.js';
 import { columns } from '../../platform/database/columns.js';
@@ -8,7 +8,7 @@ import { Database } from '../../platform/database/transaction.js';
 import { DomainError, forbidden, notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage } from '../../platform/http/paging.js';
 import { serverTypeChanged } from './registry.events.js';
-import { SubmittedSchemas } from './submitted-schemas.js';
+import { checkConfigSchemas, SubmittedSchemas } from './submitted-schemas.js';
 import {
   CreateServerType,
   ListServerTypes,
@@ -23,8 +23,9 @@ import { renderTransport, type RenderedTransport } from './rendered-transport.js
 import { ServerType } from './server-type.entity.js';
 import { shippedTypes } from './shipped-types.js';
 import { checkTransport } from './transport-check.js';
-import type { Transport } from './transport.js';
+import { isProcess, type Transport } from './transport.js';
 
+export { isProcess } from './transport.js';
 export type { RenderedTransport } from './rendered-transport.js';
 export { SSE_TYPE_ID, STREAMABLE_HTTP_TYPE_ID } from './shipped-types.js';
 
@@ -49,6 +50,8 @@ export type ServerTypeDefinition = Pick<
 /** The kinds of servers that can be connected: global ones, and each organization's own. */
 @Injectable()
 export class RegistryService implements OnApplicationBootstrap {
+  private readonly logger = new Logger('registry');
+
   constructor(
     private readonly database: Database,
     private readonly environment: Environment,
@@ -58,11 +61,17 @@ export class RegistryService implements OnApplicationBootstrap {
   /** Brings the shipped types up to the version of this product. */
   async onApplicationBootstrap(): Promise<void> {
     const shipped = shippedTypes(this.environment.STDIO_ENABLED);
-    await this.database.manager.upsert(
-      ServerType,
-      shipped.map((type) => columns<ServerType>({ ...type, organizationId: null })),
-      ['id'],
-    );
+    await this.database.transaction(async ({ manager }) => {
+      await this.makeRoom(
+        manager,
+        shipped.map((type) => type.qualifiedName),
+      );
+      await manager.upsert(
+        ServerType,
+        shipped.map((type) => columns<ServerType>({ ...type, organizationId: null })),
+        ['id'],
+      );
+    });
   }
 
   async list(actor: Actor, query: ListServerTypes): Promise<Page<ServerTypeResponse>> {
@@ -91,6 +100,11 @@ export class RegistryService implements OnApplicationBootstrap {
     return this.visibleEntity(actor, id);
   }
 
+  /** Whoever may see it; null when there is none. For rows that refer to it. */
+  findDefinition(id: number): Promise<ServerTypeDefinition | null> {
+    return this.database.manager.findOneBy(ServerType, { id });
+  }
+
   async create(actor: Actor, body: CreateServerType): Promise<ServerTypeResponse> {
     const organizationId = body.organization ?? null;
     this.requireEditor(actor, organizationId);
@@ -104,9 +118,9 @@ export class RegistryService implements OnApplicationBootstrap {
   /** Where a change moves the address of a connection, its credentials have to be entered again, see connections/target. */
   async update(actor: Actor, id: number, body: UpdateServerType): Promise<ServerTypeResponse> {
     const current = await this.editable(actor, id);
-    const fields = await this.checked(actor, { ...toFields(current), ...defined(body) });
+    const fields = changedOnly(body, await this.checked(actor, { ...toFields(current), ...defined(body) }));
     await this.database.transaction(async (transaction) => {
-      await transaction.manager.update(ServerType, { id }, columns<ServerType>(fields)).catch(typeNameTaken);
+      await transaction.manager.update(ServerType, { id }, columns<ServerType>({ id, ...fields })).catch(typeNameTaken);
       await transaction.publish(serverTypeChanged(id));
     });
     return this.get(actor, id);
@@ -134,15 +148,27 @@ export class RegistryService implements OnApplicationBootstrap {
     return renderTransport(type, { auth, options });
   }
 
+  /** A global type that operators made before a newer version shipped one of that name gets another name; connections keep it. */
+  private async makeRoom(manager: EntityManager, names: string[]): Promise<void> {
+    const [renamed] = await manager.query<[{ id: number; qualified_name: string }[], number]>(
+      `UPDATE server_types SET qualified_name = left(qualified_name, 100) || '-' || id
+        WHERE organization_id IS NULL AND id >= $1 AND qualified_name = ANY($2) RETURNING id, qualified_name`,
+      [FIRST_OWN_ID, names],
+    );
+    for (const type of renamed)
+      this.logger.warn({ type }, 'a server type was renamed: the product ships one of this name');
+  }
+
   private async checked(actor: Actor, body: ServerTypeFields): Promise<Partial<ServerType>> {
+    if (body.transport.type === 'stdio') this.requireProcessRight(actor);
+    const configSchemas = checkConfigSchemas(body.config_schema);
     const scopingConfigSchema = body.scoping_config_schema ?? {};
     await this.schemas.check({
-      'config_schema.auth': body.config_schema.auth,
-      'config_schema.options': body.config_schema.options,
+      'config_schema.auth': configSchemas.auth,
+      'config_schema.options': configSchemas.options,
       scoping_config_schema: scopingConfigSchema,
     });
-    const transport = checkTransport(body.transport, body.config_schema);
-    if (transport.type === 'stdio') this.requireProcessRight(actor);
+    const transport = checkTransport(body.transport, configSchemas);
     return {
       qualifiedName: body.qualified_name,
       displayName: body.display_name,
@@ -150,8 +176,8 @@ export class RegistryService implements OnApplicationBootstrap {
       providerType: body.provider_type,
       supportsWorkspaceScoping: body.supports_workspace_scoping ?? false,
       scopingConfigSchema,
-      authSchema: body.config_schema.auth,
-      optionsSchema: body.config_schema.options,
+      authSchema: configSchemas.auth,
+      optionsSchema: configSchemas.options,
       transport,
       sessionScope: body.session_scope ?? 'principal',
       trustAnnotations: body.trust_annotations ?? false,
@@ -168,7 +194,7 @@ export class RegistryService implements OnApplicationBootstrap {
 
   /** A type that starts a process works only while the installation allows processes. */
   isEnabled(transport: Transport): boolean {
-    return this.environment.STDIO_ENABLED || (transport.type !== 'stdio' && transport.type !== 'stdio_from_options');
+    return this.environment.STDIO_ENABLED || !isProcess(transport);
   }
 
   private async editable(actor: Actor, id: number): Promise<ServerType> {
@@ -216,6 +242,25 @@ export class RegistryService implements OnApplicationBootstrap {
 
 function typeNameTaken(error: unknown): never {
   return nameTaken(violatedUniqueIndex(error) ?? '', 'qualified_name')(error);
+}
+
+/** The columns of what a body names: two people may change different things at once. */
+function changedOnly(body: UpdateServerType, fields: Partial<ServerType>): Partial<ServerType> {
+  const columnsOf: Record<keyof ServerTypeFields, (keyof ServerType)[]> = {
+    qualified_name: ['qualifiedName'],
+    display_name: ['displayName'],
+    description: ['description'],
+    provider_type: ['providerType'],
+    supports_workspace_scoping: ['supportsWorkspaceScoping'],
+    scoping_config_schema: ['scopingConfigSchema'],
+    config_schema: ['authSchema', 'optionsSchema'],
+    transport: ['transport'],
+    session_scope: ['sessionScope'],
+    trust_annotations: ['trustAnnotations'],
+    category: ['category'],
+  };
+  const named = Object.keys(defined(body)) as (keyof ServerTypeFields)[];
+  return Object.fromEntries(named.flatMap((name) => columnsOf[name].map((column) => [column, fields[column]])));
 }
 
 function toFields(type: ServerType): ServerTypeFields {

@@ -5,7 +5,8 @@ import { isReservedHeader } from './transport-check.js';
 import { placeholdersOf, renderText, renderUrl, type JsonSchema, type TemplateValues } from './transport.js';
 
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
-const LINE_BREAKS = /[\r\n\0]/;
+/** What a header may carry (RFC 9110, section 5.5): no control characters, no text beyond Latin-1. */
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** How one connection is reached, with its credentials in it. */
 export interface RenderedTransport {
@@ -57,7 +58,10 @@ function displayUrl(type: Renderable, template: string, values: TemplateValues):
   const masked = Object.fromEntries(
     Object.entries(values.auth).map(([name, value]) => [name, properties[name]?.format === 'password' ? '***' : value]),
   );
-  const url = new URL(renderUrl(template, { auth: masked, options: values.options }) ?? 'about:blank');
+  const text = renderUrl(template, { auth: masked, options: values.options });
+  // The address itself is a secret, or its host or port is.
+  if (text === null || !URL.canParse(text)) return `${type.qualifiedName} (address withheld)`;
+  const url = new URL(text);
   url.search = '';
   url.hash = '';
   url.username = '';
@@ -67,7 +71,7 @@ function displayUrl(type: Renderable, template: string, values: TemplateValues):
 }
 
 function renderHeaders(templates: Record<string, string>, values: TemplateValues): Record<string, string> {
-  const headers: Record<string, string> = {};
+  const headers = new Map<string, [name: string, value: string]>();
   for (const [nameTemplate, valueTemplate] of Object.entries(templates)) {
     const name = renderText(nameTemplate, values);
     const value = renderText(valueTemplate, values);
@@ -75,10 +79,13 @@ function renderHeaders(templates: Record<string, string>, values: TemplateValues
     const field = fieldOf(valueTemplate) ?? `transport.headers.${nameTemplate}`;
     if (!HEADER_NAME.test(name) || isReservedHeader(name))
       throw invalid({ [fieldOf(nameTemplate) ?? field]: ['this header may not be set'] });
-    if (LINE_BREAKS.test(value)) throw invalid({ [field]: ['must not contain line breaks'] });
-    headers[name] = value;
+    if (!HEADER_VALUE.test(value))
+      throw invalid({ [field]: ['must not contain line breaks, control characters or characters beyond Latin-1'] });
+    if (headers.has(name.toLowerCase()))
+      throw invalid({ [fieldOf(nameTemplate) ?? field]: ['this header is set already'] });
+    headers.set(name.toLowerCase(), [name, value]);
   }
-  return headers;
+  return Object.fromEntries(headers.values());
 }
 
 function renderEnvironment(templates: Record<string, string>, values: TemplateValues): Record<string, string> {

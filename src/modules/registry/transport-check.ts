@@ -1,5 +1,6 @@
+import { NOT_STORABLE } from '../../platform/http/body-rules.js';
 import { invalid } from '../../platform/http/domain-error.js';
-import { placeholdersOf, type JsonSchema, type Transport } from './transport.js';
+import { misspelledPlaceholder, placeholdersOf, withSamples, type JsonSchema, type Transport } from './transport.js';
 
 const MOST_ENTRIES = 32;
 const LONGEST_TEXT = 2_048;
@@ -28,6 +29,9 @@ export function checkTransport(
       if (!properties || !Object.hasOwn(properties, name))
         report(problems, field, `{${source}.${name}} is not a property of config_schema.${source}`);
     }
+    const misspelled = misspelledPlaceholder(template);
+    if (misspelled !== null)
+      report(problems, field, `${misspelled} is no placeholder: write {auth.name} or {options.name}`);
   }
   if (Object.keys(problems).length > 0) throw invalid(problems);
   return transport;
@@ -44,21 +48,29 @@ function readHttp(input: Record<string, unknown>, problems: Problems): Transport
   refuseUnknown(input, ['type', 'url', 'headers'], problems);
   if (typeof url !== 'string' || !/^(https?:\/\/|\{(auth|options)\.)/.test(url) || url.length > LONGEST_TEXT) {
     report(problems, 'transport.url', 'must begin with http://, https:// or a placeholder such as {auth.base_url}');
-  }
+  } else if (!isAddress(url)) report(problems, 'transport.url', 'must be an address without user name and password');
   const texts = readTexts(headers, 'transport.headers', problems);
-  for (const name of Object.keys(texts)) {
-    const literal = placeholdersOf(name).length === 0;
-    if (literal && (!HEADER_NAME.test(name) || isReservedHeader(name)))
-      report(problems, `transport.headers.${name}`, 'may not be set');
-  }
+  checkHeaderNames(Object.keys(texts), problems);
   return { type: type === 'sse' ? 'sse' : 'streamable_http', url: typeof url === 'string' ? url : '', headers: texts };
+}
+
+function checkHeaderNames(names: string[], problems: Problems): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    const sample = withSamples(name, 'x').toLowerCase();
+    const isLiteral = sample === name.toLowerCase();
+    if (!HEADER_NAME.test(sample) || (isLiteral && isReservedHeader(name)))
+      report(problems, `transport.headers.${name}`, 'may not be set');
+    if (isLiteral && seen.has(sample)) report(problems, `transport.headers.${name}`, 'is there twice');
+    if (isLiteral) seen.add(sample);
+  }
 }
 
 function readStdio(input: Record<string, unknown>, problems: Problems): Transport {
   const { command, args = [], env = {} } = input;
   refuseUnknown(input, ['type', 'command', 'args', 'env'], problems);
   const fixed = (text: unknown): text is string =>
-    typeof text === 'string' && text.length <= LONGEST_TEXT && !text.includes('\0');
+    typeof text === 'string' && text.length <= LONGEST_TEXT && !NOT_STORABLE.test(text);
   if (!fixed(command) || command === '') report(problems, 'transport.command', 'must name a program');
   const list = Array.isArray(args) && args.length <= MOST_ENTRIES && args.every(fixed) ? args : null;
   if (!list) report(problems, 'transport.args', `must be at most ${MOST_ENTRIES} texts`);
@@ -74,6 +86,14 @@ function readStdio(input: Record<string, unknown>, problems: Problems): Transpor
   return { type: 'stdio', command: fixed(command) ? command : '', args: list ?? [], env: texts };
 }
 
+/** With something plain in place of its placeholders. */
+function isAddress(template: string): boolean {
+  const text = withSamples(template.replace(/^\{(auth|options)\.[^}]*\}/, 'https://sample.example'), '1');
+  if (/[\s\0]/.test(template) || NOT_STORABLE.test(template) || !URL.canParse(text)) return false;
+  const { username, password } = new URL(text);
+  return username === '' && password === '';
+}
+
 function readTexts(value: unknown, field: string, problems: Problems): Record<string, string> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     report(problems, field, 'must be an object of texts');
@@ -82,7 +102,12 @@ function readTexts(value: unknown, field: string, problems: Problems): Record<st
   const entries = Object.entries(value as Record<string, unknown>);
   if (entries.length > MOST_ENTRIES) report(problems, field, `may have at most ${MOST_ENTRIES} entries`);
   for (const [name, text] of entries) {
-    if (typeof text !== 'string' || text.length > LONGEST_TEXT || /[\r\n\0]/.test(text))
+    if (
+      typeof text !== 'string' ||
+      text.length > LONGEST_TEXT ||
+      /[\r\n\0]/.test(text) ||
+      NOT_STORABLE.test(name + text)
+    )
       report(problems, `${field}.${name}`, 'must be a text of one line');
   }
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));

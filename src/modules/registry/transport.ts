@@ -13,6 +13,11 @@ export interface TemplateValues {
   options: Record<string, unknown>;
 }
 
+/** Whether connecting a server of it starts a process on this machine. */
+export function isProcess(transport: Transport): boolean {
+  return transport.type === 'stdio' || transport.type === 'stdio_from_options';
+}
+
 const PLACEHOLDER = /\{(auth|options)\.([A-Za-z0-9_-]{1,64})\}/g;
 
 export interface Placeholder {
@@ -25,6 +30,16 @@ export function placeholdersOf(template: string): Placeholder[] {
     source: match[1] as 'auth' | 'options',
     field: match[2] ?? '',
   }));
+}
+
+/** What looks like a placeholder and is none: it would be sent as it stands. */
+export function misspelledPlaceholder(template: string): string | null {
+  return /\{\s*(auth|options)\b[^}]{0,80}\}?/i.exec(template.replace(PLACEHOLDER, ''))?.[0] ?? null;
+}
+
+/** The template with something plain in place of every placeholder. */
+export function withSamples(template: string, sample: string): string {
+  return template.replace(PLACEHOLDER, sample);
 }
 
 /** The text with its placeholders filled in; null when a value is missing, so that an optional header is left out. */
@@ -57,7 +72,7 @@ function render(
         complete = false;
         return '';
       }
-      return encode(String(value as string | number | boolean), offset, template.slice(offset + match.length));
+      return encode(`${value as string | number | boolean}`, offset, template.slice(offset + match.length));
     },
   );
   return complete ? text : null;

@@ -49,10 +49,11 @@ export class KeyRing {
 
   /** @throws UnsealError */
   open(sealed: string, place: SealedPlace): string {
-    const [format, id, payload] = sealed.split('.');
-    if (format !== FORMAT || id === undefined || payload === undefined)
-      throw new UnsealError('the sealed value is damaged');
+    const [format, id, payload, ...rest] = sealed.split('.');
+    if (format !== FORMAT || id === undefined || payload === undefined || rest.length > 0) throw damaged();
     const bytes = Buffer.from(payload, 'base64url');
+    // Buffer skips what is not base64url and ignores spare bits: only what `seal` wrote is read.
+    if (bytes.length < IV_BYTES + TAG_BYTES || bytes.toString('base64url') !== payload) throw damaged();
     const decipher = createDecipheriv('aes-256-gcm', this.key(id), bytes.subarray(0, IV_BYTES), {
       authTagLength: TAG_BYTES,
     });
@@ -78,15 +79,22 @@ export class KeyRing {
 }
 
 function parseKeys(entries: readonly string[]): Map<string, Buffer> {
-  return new Map(
-    entries.map((entry) => {
-      const separator = entry.indexOf(':');
-      return [entry.slice(0, separator), Buffer.from(entry.slice(separator + 1), 'base64')];
-    }),
-  );
+  const keys = new Map<string, Buffer>();
+  for (const entry of entries) {
+    const separator = entry.indexOf(':');
+    const id = entry.slice(0, separator);
+    // The second would open nothing that the first has sealed, and the other way round.
+    if (keys.has(id)) throw new Error(`two encryption keys are named ${id}`);
+    keys.set(id, Buffer.from(entry.slice(separator + 1), 'base64'));
+  }
+  return keys;
 }
 
-/** Length-prefixed, so that no two places give the same bytes. */
+function damaged(): UnsealError {
+  return new UnsealError('the sealed value is damaged');
+}
+
+/** As JSON, so that no two places give the same bytes. */
 function additionalData(place: SealedPlace, keyId: string): Buffer {
   return Buffer.from(JSON.stringify([place.organizationId, place.connectionId, place.field, keyId]));
 }

@@ -49,9 +49,10 @@ export function violatedUniqueIndex(error: unknown): string | null {
   return code === '23505' ? (constraint ?? '') : null;
 }
 
-/** True when a row that is pointed at was deleted or is still in use. SQLSTATE 23503. */
+/** True when a row that is pointed at was deleted or is still in use. SQLSTATE 23503, and 23001 since PostgreSQL 18 for ON DELETE RESTRICT. */
 export function isForeignKeyViolation(error: unknown): boolean {
-  return driverError(error).code === '23503';
+  const { code } = driverError(error);
+  return code === '23503' || code === '23001';
 }
 
 /** A name that somebody else has: 409, naming the field. */
