@@ -115,7 +115,9 @@ function copyTracked(source, target) {
 
 /** A program in the image, as its user, with its environment and nothing else. */
 function inImage([program, ...parameters], environment = {}) {
-  const switched = isRoot ? ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--', program] : [program];
+  const switched = isRoot
+    ? ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--', program]
+    : [program];
   const [file, ...first] = switched;
   return [
     file,
@@ -190,7 +192,9 @@ try {
   const [find, ...rest] = inImage(['find', application, '-writable', '-not', '-type', 'l']);
   expectThat(spawnSync(find, ...rest).stdout.length === 0, 'its user can write nothing in it');
   const { packages } = JSON.parse(readFileSync(path.join(repository, 'package-lock.json'), 'utf8'));
-  const unwanted = Object.keys(packages).filter((name) => packages[name].dev && existsSync(path.join(application, name)));
+  const unwanted = Object.keys(packages).filter(
+    (name) => packages[name].dev && existsSync(path.join(application, name)),
+  );
   expectThat(unwanted.length === 0, 'development dependencies are not in it');
 
   const port = await freePort();

@@ -59,17 +59,19 @@ describe.each([
   });
 
   // A server of the SDK that answers JSON drops its notifications.
-  (name.endsWith('JSON answers') ? it.skip : it)('relays progress, which also extends the time of a call', async () => {
-    const upstream = await harness.running<Upstream>(start());
-    const pool = harness.pool();
-    const seen: Progress[] = [];
-    const options = { onProgress: (progress: Progress) => void seen.push(progress) };
-    const params = { name: 'work', arguments: { steps: 6, ms: 100 } };
-    const target = targetOf(transportOf(upstream, type), { timeoutMs: 300 });
-    await pool.describe(target);
-    expect(await pool.request(target, 'tools/call', params, options)).toMatchObject({ content: [{ text: 'done' }] });
-    expect(seen[0]).toEqual({ progress: 1, total: 6, message: 'step 1' });
-  });
+  if (!name.endsWith('JSON answers')) {
+    it('relays progress, which also extends the time of a call', async () => {
+      const upstream = await harness.running<Upstream>(start());
+      const pool = harness.pool();
+      const seen: Progress[] = [];
+      const options = { onProgress: (progress: Progress) => void seen.push(progress) };
+      const params = { name: 'work', arguments: { steps: 6, ms: 100 } };
+      const target = targetOf(transportOf(upstream, type), { timeoutMs: 300 });
+      await pool.describe(target);
+      expect(await pool.request(target, 'tools/call', params, options)).toMatchObject({ content: [{ text: 'done' }] });
+      expect(seen[0]).toEqual({ progress: 1, total: 6, message: 'step 1' });
+    });
+  }
 
   it('is told when a call is cancelled, and the caller need not wait for that', async () => {
     const upstream = await harness.running<Upstream>(start());

@@ -8,7 +8,9 @@ import { processIdentity } from '../../src/platform/database/process-identity.js
 import { createLauncherApp, type LauncherApp, type Launched } from '../support/postgres-launcher.js';
 
 const asRoot = process.getuid?.() === 0;
-const onlyAsRoot = asRoot ? it : it.skip;
+const onlyAsRoot = (...test: Parameters<typeof it>): void => {
+  if (asRoot) it(...test);
+};
 const NOBODY = 65_534;
 
 let app: LauncherApp;
