@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
 import { wireFailure } from './wire-failure.js';
 import { EventStreamParser, type StreamEvent } from './event-stream.js';
+import { tooMuchNoise } from './flood-guard.js';
 import { checkAnswer } from './http-answer.js';
 import { isAnswer, parseMessage, type JsonObject, type RpcAnswer, type RpcRequest } from './json-rpc.js';
 import { UpstreamError, type UpstreamLimits } from './upstream.js';
@@ -59,9 +60,11 @@ export class AnswerStream {
   /** Resolves with the answer, or with the error to report if the stream can't be resumed; rejects with all others. */
   private readStream(stream: Readable, signal: AbortSignal): Promise<RpcAnswer | UpstreamError> {
     return new Promise((resolve, reject) => {
+      let isAnswered = false;
       const parser = new EventStreamParser(this.limits.maxMessageBytes, (event) => {
-        const answer = this.take(event);
+        const answer = isAnswered ? null : this.take(event);
         if (!answer) return;
+        isAnswered = true;
         stream.off('data', onData);
         drain(stream);
         resolve(answer);
@@ -77,8 +80,9 @@ export class AnswerStream {
         this.lastEventId = parser.lastEventId ?? this.lastEventId;
         this.retryMs = parser.retryMs ?? this.retryMs;
       };
-      const end = (): void =>
-        resolve(new UpstreamError('protocol_error', 'The server ended its answer without a result.'));
+      const end = (): void => {
+        if (!isAnswered) resolve(new UpstreamError('protocol_error', 'The server ended its answer without a result.'));
+      };
       stream.on('data', onData);
       stream.once('end', end);
       stream.once('close', end);
@@ -106,10 +110,6 @@ export class AnswerStream {
     this.noiseBytes += bytes;
     if (this.noiseBytes > this.limits.maxNoiseBytes + this.limits.maxMessageBytes) throw tooMuchNoise();
   }
-}
-
-export function tooMuchNoise(): UpstreamError {
-  return new UpstreamError('protocol_error', 'The server sends without end and without answering.');
 }
 
 function drain(stream: Readable): void {

@@ -68,7 +68,11 @@ export class Circuit {
       return this.countFailure(wasTrial);
     }
     if (reason !== undefined && SIGNS_OF_LIFE.has(reason)) return this.succeeded();
-    // The trial decided nothing, so that the next request is one.
+    this.undecided(wasTrial);
+  }
+
+  /** Nothing was learned; when it was the trial, the next request is one again. */
+  undecided(wasTrial: boolean): void {
     if (wasTrial) this.state = 'open';
   }
 

@@ -1,7 +1,10 @@
 import type { Implementation } from '@modelcontextprotocol/client';
 import type { EgressClient } from '../platform/egress/egress-client.js';
+import type { Log } from './call-runner.js';
 import { Circuit } from './circuit.js';
-import type { HeaderParameter } from './modern-headers.js';
+import { isObject } from './json-rpc.js';
+import type { Listing } from './listing.js';
+import { headerParameters, type HeaderParameter } from './modern-headers.js';
 import { Opening } from './opening.js';
 import type { Negotiated } from './negotiation.js';
 import type { Session } from './session.js';
@@ -13,6 +16,7 @@ export interface ConnectionContext {
   clientInfo: Implementation;
   now: () => number;
   onListChanged: (connectionId: string, what: ListChange) => void;
+  log: Log;
 }
 
 /** What was learned about the server behind one revision of a connection. */
@@ -93,8 +97,24 @@ export class Connection {
     }
   }
 
-  /** Whether it makes sense to negotiate again, which then happens with the next session. */
-  forgetEra(): boolean {
+  /**
+   * For a session whose requests the server refuses as those of another era: false when it was negotiated again only
+   * lately, and found the same. Else the session is out of use, and the next is negotiated anew.
+   */
+  renegotiate(session: Session): boolean {
+    const { negotiated } = this.knowledge;
+    // Another call, or the session of another principal, has found out already, or is about to.
+    const isOutdated = !this.isCurrent(session) || negotiated?.era !== session.negotiated.era;
+    if (!isOutdated && !this.forgetEra()) return false;
+    this.discard(session);
+    return true;
+  }
+
+  private isCurrent(session: Session): boolean {
+    return [...this.entries.values()].some(({ opening }) => opening.session === session);
+  }
+
+  private forgetEra(): boolean {
     const now = this.context.now();
     if (now - this.renegotiatedAt < RENEGOTIATION_MS) return false;
     this.renegotiatedAt = now;
@@ -102,7 +122,23 @@ export class Connection {
     return true;
   }
 
-  knowledgeOf(revision: string): Knowledge {
+  /** 2026-07-28: calls repeat some arguments in headers, and tools that declare such headers wrongly must not be offered. */
+  learnHeaders(target: UpstreamTarget, listing: Listing): Listing {
+    const { negotiated, parameters: known } = this.knowledgeOf(target.revision);
+    if (negotiated?.era !== 'modern' || target.transport.type !== 'streamable_http') return listing;
+    known.clear();
+    const items = listing.items.filter((tool) => {
+      if (!isObject(tool) || typeof tool.name !== 'string') return true;
+      const parameters = headerParameters(tool.inputSchema);
+      if (parameters && parameters.length > 0) known.set(tool.name, parameters);
+      return parameters !== null;
+    });
+    const excluded = listing.items.length - items.length;
+    if (excluded > 0) this.context.log('tools with invalid x-mcp-header left out', { connection: this.id, excluded });
+    return { items, truncated: listing.truncated };
+  }
+
+  private knowledgeOf(revision: string): Knowledge {
     if (this.knowledge.revision !== revision) {
       this.knowledge = { revision, negotiated: undefined, parameters: new Map() };
     }

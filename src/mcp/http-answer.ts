@@ -45,6 +45,8 @@ const HEADER_MISMATCH = -32020;
 const UNSUPPORTED_VERSION = -32022;
 // What servers of either era say of a request that belongs to the other one, or to a session they do not know.
 const TRANSPORT_CODES = new Set([-32000, -32001, -32600, UNSUPPORTED_VERSION]);
+// More than that is no JSON-RPC error.
+const MAX_BODY = 65_536;
 const WRONG_PLACE = new Set([400, 404, 405, 406]);
 
 export function mediaType(headers: ResponseHeaders): string {
@@ -87,7 +89,7 @@ export function statusError(refused: Refused): UpstreamError {
   const wait = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
   if (status >= 500) return new HttpFailure(`The server failed with HTTP status ${status}.`, wait, status);
   const refuse: Refuse = (reason, text, remedy = 'none', details = {}) =>
-    new HttpRefusal(reason, text, details, status, body, remedy);
+    new HttpRefusal(reason, text, details, status, body.slice(0, MAX_BODY), remedy);
   if (status < 400) return refuse('not_mcp', `The server redirects (HTTP status ${status}) to no usable address.`);
   if (status === 401) return refuse('unauthorized', 'The server does not accept the credentials (HTTP status 401).');
   if (status === 403) return refuse('forbidden', 'The server refuses access (HTTP status 403).');
@@ -127,7 +129,7 @@ function isLostSession(status: number, rpc: RpcError | undefined): boolean {
 }
 
 function rpcBody(body: string): JsonObject | undefined {
-  if (body.length > 65_536 || !body.trimStart().startsWith('{')) return undefined;
+  if (body.length > MAX_BODY || !body.trimStart().startsWith('{')) return undefined;
   try {
     return parseMessage(body);
   } catch {

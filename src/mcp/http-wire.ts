@@ -21,6 +21,7 @@ export interface HttpWireOptions {
 // They are the protocol's own; a configured header of that name would break the exchange or lie about its body.
 const OWN_HEADERS = new Set(['accept', 'accept-encoding', 'content-type', 'content-length', 'content-encoding']);
 const NOTIFY_MS = 5_000;
+const GOODBYE_MS = 2_000;
 
 /**
  * Streamable HTTP (MCP 2025-03-26 to 2026-07-28, Transports): each request is a POST of its own and its answer comes on
@@ -106,7 +107,7 @@ export class StreamableHttpWire implements Wire {
     if (this.sessionId === undefined) return;
     // Only a courtesy (2025-11-25, Session Management, 5): servers may refuse it, and nothing depends on it.
     const { egress, url } = this.options;
-    const signal = AbortSignal.timeout(NOTIFY_MS);
+    const signal = AbortSignal.timeout(GOODBYE_MS);
     await egress.fetch(url, { method: 'DELETE', headers: this.headersFor('*/*'), signal }).then(
       (response) => response.takeStream()?.destroy(),
       () => undefined,

@@ -44,13 +44,7 @@ export class ServerProcess {
   ) {
     const { command, args, env } = options;
     this.masker = new Masker(Object.values(env), STDERR_BYTES);
-    this.child = spawn(command, args, {
-      env: { PATH: minimalPath(), ...env },
-      cwd: tmpdir(),
-      detached: true,
-      shell: false,
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+    this.child = start(command, args, { PATH: minimalPath(), ...env });
     this.spawned = this.watchStart();
     this.stopped = this.watchEnd();
     this.child.stdout.on('data', events.onData);
@@ -122,6 +116,16 @@ export class ServerProcess {
 
   private failure(message: string, mayHaveArrived = true): UpstreamError {
     return new UpstreamError('process_failed', message, { mayHaveArrived, stderr: this.masker.text() });
+  }
+}
+
+function start(command: string, args: string[], env: Record<string, string>): ChildProcessWithoutNullStreams {
+  try {
+    return spawn(command, args, { env, cwd: tmpdir(), detached: true, shell: false, stdio: ['pipe', 'pipe', 'pipe'] });
+  } catch {
+    // Node refuses NUL bytes and empty names, and quotes the value, which may be a credential.
+    const text = 'The command, its arguments or its environment contain what no process can be given.';
+    throw new UpstreamError('misconfigured', text, { mayHaveArrived: false });
   }
 }
 

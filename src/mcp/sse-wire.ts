@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 import type { EgressClient } from '../platform/egress/egress-client.js';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
-import { tooMuchNoise } from './answer-stream.js';
 import { wireFailure } from './wire-failure.js';
 import { EventStreamParser, type StreamEvent } from './event-stream.js';
+import { FloodGuard } from './flood-guard.js';
 import { statusError } from './http-answer.js';
 import {
   isAnswer,
@@ -39,10 +39,11 @@ export class SseWire implements Wire {
   private stream: Readable | undefined;
   private endpoint: string | undefined;
   private date: string | undefined;
-  private noise = 0;
-  private noiseMessages = 0;
+  private readonly guard: FloodGuard;
 
-  constructor(private readonly options: SseWireOptions) {}
+  constructor(private readonly options: SseWireOptions) {
+    this.guard = new FloodGuard(options.limits);
+  }
 
   get serverTime(): string | undefined {
     const time = this.date === undefined ? NaN : Date.parse(this.date);
@@ -137,7 +138,7 @@ export class SseWire implements Wire {
       };
       stream.on('data', (chunk: Buffer) => {
         try {
-          this.countNoise(chunk.length);
+          this.guard.countBytes(chunk.length);
           parser.push(chunk);
         } catch (error) {
           fail(error);
@@ -170,19 +171,12 @@ export class SseWire implements Wire {
       return;
     }
     if (isAnswer(message)) {
-      if (!this.pending.settle(message, Buffer.byteLength(event.data))) return;
-      this.noise = 0;
-      this.noiseMessages = 0;
+      const bytes = Buffer.byteLength(event.data);
+      if (this.pending.settle(message, bytes)) this.guard.discount(bytes);
     } else {
-      if (++this.noiseMessages > this.options.limits.maxNoiseMessages) throw tooMuchNoise();
+      this.guard.countMessage();
       this.onInbound(message);
     }
-  }
-
-  /** Counted between two answers while there is something to answer: an idle stream may be kept alive for weeks. */
-  private countNoise(bytes: number): void {
-    this.noise += bytes;
-    if (this.noise > this.options.limits.maxNoiseBytes + this.options.limits.maxMessageBytes) throw tooMuchNoise();
   }
 
   private end(reason: UpstreamError): void {

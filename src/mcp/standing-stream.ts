@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
-import { tooMuchNoise } from './answer-stream.js';
 import { wireFailure } from './wire-failure.js';
 import { EventStreamParser } from './event-stream.js';
+import { FloodGuard } from './flood-guard.js';
 import { isAnswer, parseMessage, type JsonObject } from './json-rpc.js';
 import type { UpstreamLimits } from './upstream.js';
 
@@ -15,10 +15,6 @@ export interface StandingStreamOptions {
 const MAX_RETRY_MS = 30_000;
 // A stream that lasted so long was a good one: the next break starts again with the shortest wait.
 const SETTLED_MS = 60_000;
-// Nobody has so much to say unasked; past it the stream is dropped and opened again after the wait.
-const WINDOW_MS = 10_000;
-const WINDOW_BYTES = 20 * 1024 * 1024;
-const WINDOW_MESSAGES = 5_000;
 
 /**
  * Keeps one event stream open on which a server may speak unasked (GET in 2025-11-25 and older, `subscriptions/listen` in
@@ -72,17 +68,16 @@ export class StandingStream {
 
   private read(stream: Readable): Promise<void> {
     return new Promise((resolve, reject) => {
-      const window = { since: Date.now(), bytes: 0, messages: 0 };
+      const guard = new FloodGuard(this.options.limits);
       const parser = new EventStreamParser(this.options.limits.maxMessageBytes, ({ type, data }) => {
         if (type !== 'message' || data === '') return;
-        window.messages++;
+        guard.countMessage();
         const message = parseMessage(data);
         if (!isAnswer(message)) this.options.onMessage(message);
       });
       stream.on('data', (chunk: Buffer) => {
         try {
-          window.bytes += chunk.length;
-          checkRate(window);
+          guard.countBytes(chunk.length);
           parser.push(chunk);
         } catch (error) {
           reject(wireFailure(error));
@@ -96,12 +91,4 @@ export class StandingStream {
       stream.once('end', resolve);
     });
   }
-}
-
-function checkRate(window: { since: number; bytes: number; messages: number }): void {
-  if (window.bytes > WINDOW_BYTES || window.messages > WINDOW_MESSAGES) throw tooMuchNoise();
-  if (Date.now() - window.since < WINDOW_MS) return;
-  window.since = Date.now();
-  window.bytes = 0;
-  window.messages = 0;
 }

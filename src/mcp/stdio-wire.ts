@@ -1,6 +1,6 @@
 import type { JsonObject, RpcAnswer, RpcOneWay, RpcRequest } from './json-rpc.js';
 import { isAnswer, parseMessage } from './json-rpc.js';
-import { tooMuchNoise } from './answer-stream.js';
+import { FloodGuard, tooMuchNoise } from './flood-guard.js';
 import { LineReader, type LongLine } from './line-reader.js';
 import { PendingAnswers } from './pending-answers.js';
 import { ServerProcess } from './server-process.js';
@@ -25,10 +25,11 @@ export class StdioWire implements Wire {
   onInbound: (message: JsonObject) => void = () => undefined;
   private readonly pending = new PendingAnswers();
   private process: ServerProcess | undefined;
-  private noise = 0;
-  private noiseMessages = 0;
+  private readonly guard: FloodGuard;
 
-  constructor(private readonly options: StdioWireOptions) {}
+  constructor(private readonly options: StdioWireOptions) {
+    this.guard = new FloodGuard(options.limits);
+  }
 
   async start(signal: AbortSignal): Promise<void> {
     const { limits } = this.options;
@@ -40,7 +41,7 @@ export class StdioWire implements Wire {
     const process = new ServerProcess(this.options, {
       onData: (chunk) => {
         try {
-          this.countNoise(chunk.length);
+          this.guard.countBytes(chunk.length);
           reader.push(chunk);
         } catch (error) {
           this.end(error instanceof UpstreamError ? error : tooMuchNoise());
@@ -72,7 +73,8 @@ export class StdioWire implements Wire {
 
   /** Everything comes on stdout anyway; 2026-07-28 wants to be asked. */
   listen({ subscribe }: { subscribe: RpcRequest | null }): void {
-    if (subscribe && !this.ended) this.write(subscribe);
+    // A failure shows with the next call.
+    if (subscribe) this.notify(subscribe).catch(() => undefined);
   }
 
   async close(reason: UpstreamError): Promise<void> {
@@ -101,11 +103,10 @@ export class StdioWire implements Wire {
       return;
     }
     if (isAnswer(message)) {
-      if (!this.pending.settle(message, Buffer.byteLength(line))) return;
-      this.noise = 0;
-      this.noiseMessages = 0;
+      const bytes = Buffer.byteLength(line);
+      if (this.pending.settle(message, bytes)) this.guard.discount(bytes);
     } else {
-      if (++this.noiseMessages > this.options.limits.maxNoiseMessages) throw tooMuchNoise();
+      this.guard.countMessage();
       this.onInbound(message);
     }
   }
@@ -119,14 +120,8 @@ export class StdioWire implements Wire {
     const id =
       /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d+)/.exec(head) ??
       /"id"\s*:\s*(\d+)\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$/.exec(tail);
-    this.noise = 0;
     if (id && this.pending.fail(Number(id[1]), error)) return;
     this.pending.failAll(error);
-  }
-
-  private countNoise(bytes: number): void {
-    this.noise += bytes;
-    if (this.noise > this.options.limits.maxNoiseBytes + this.options.limits.maxMessageBytes) throw tooMuchNoise();
   }
 
   private end(reason: UpstreamError): void {

@@ -102,6 +102,19 @@ describe('a bad answer is an error of that call only', () => {
     expect(JSON.stringify(error) + String(error) + (error as Error).stack).not.toContain('token-1');
   });
 
+  it("nor does the server's own error quote them", async () => {
+    const target = targetOf(await harness.running(startHostile()));
+    const error = (await call(harness.pool(), target, 'quotes-credentials').catch(
+      (thrown: unknown) => thrown,
+    )) as Error;
+    expect(error).toMatchObject({
+      reason: 'rpc_error',
+      message: 'No access with ***',
+      rpc: { data: { token: '***' } },
+    });
+    expect(JSON.stringify(error) + String(error)).not.toContain('token-1');
+  });
+
   it('unless only the id is odd', async () => {
     const target = targetOf(await harness.running(startHostile()));
     expect(await call(harness.pool(), target, 'string-id')).toEqual({ content: [] });
@@ -111,6 +124,52 @@ describe('a bad answer is an error of that call only', () => {
   it('also when a modern server asks for input it was not offered', async () => {
     const target = targetOf(await harness.running(startHostile({ era: 'modern' })));
     await expect(call(harness.pool(), target, 'input-required')).rejects.toMatchObject({ reason: 'protocol_error' });
+  });
+});
+
+describe('a stream that ends before its answer', () => {
+  it('is resumed where the server said how, as often as it takes', async () => {
+    const upstream = await harness.running(startHostile());
+    expect(await call(harness.pool(), targetOf(upstream), 'resumable')).toMatchObject({
+      content: [{ text: 'resumed' }],
+    });
+    expect(methodsOf(upstream).filter((method) => method === 'tools/call')).toHaveLength(1);
+    const asked = upstream.journal.map(({ headers }) => headers['last-event-id']).filter((id) => id !== undefined);
+    expect(asked).toEqual(['event-1', 'event-2']);
+  });
+
+  it('fails when the rest does not come either', async () => {
+    const upstream = await harness.running(startHostile({ sessions: false }));
+    const target = targetOf(upstream);
+    await expect(call(harness.pool(), target, 'never-resumed')).rejects.toMatchObject({ reason: 'protocol_error' });
+  });
+});
+
+describe('headers that repeat arguments (2026-07-28)', () => {
+  it('are learned with the list of tools, and from the refusal of a call', async () => {
+    const upstream = await harness.running(startHostile({ era: 'modern' }));
+    const pool = harness.pool();
+    const region = 'Köln';
+    expect(await call(pool, targetOf(upstream), 'wants-header', { region })).toMatchObject({
+      content: [{ text: 'in Köln' }],
+    });
+    expect(methodsOf(upstream)).toEqual(expect.arrayContaining(['tools/call', 'tools/list', 'tools/call']));
+    const other = harness.pool();
+    await other.list(targetOf(upstream), 'tools/list');
+    const before = upstream.journal.length;
+    expect(await call(other, targetOf(upstream), 'wants-header', { region: 'x' })).toMatchObject({
+      content: [{ text: 'in x' }],
+    });
+    expect(upstream.journal).toHaveLength(before + 1);
+  });
+
+  it('that a tool declares wrongly leave the tool out', async () => {
+    const properties = { a: { type: 'object', 'x-mcp-header': 'A' } };
+    const tools = [{ name: 'wrong', inputSchema: { type: 'object', properties } }, ...manyTools(1)];
+    const modern = await harness.running(startHostile({ era: 'modern', tools }));
+    expect((await harness.pool().list(targetOf(modern), 'tools/list')).items).toEqual(manyTools(1));
+    const legacy = await harness.running(startHostile({ tools }));
+    expect((await harness.pool().list(targetOf(legacy), 'tools/list')).items).toEqual(tools);
   });
 });
 

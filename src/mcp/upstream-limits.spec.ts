@@ -278,6 +278,18 @@ describe('the era of a server', () => {
     expect(methodsOf(upstream).filter((method) => method === 'tools/call')).toHaveLength(2);
   });
 
+  it('is found out once for all principals and calls', async () => {
+    const upstream = await harness.running(startHostile());
+    const pool = harness.pool();
+    const targets = ['a', 'b', 'c'].map((principal) => targetOf(upstream, { principal }));
+    for (const target of targets) await pool.describe(target);
+    upstream.become({ era: 'modern' });
+    const before = upstream.handshakes();
+    const calls = [...targets, ...targets].map((target) => settled(call(pool, target, 'echo')));
+    expect(new Set(await Promise.all(calls))).toEqual(new Set(['ok']));
+    expect(upstream.handshakes() - before).toBeLessThanOrEqual(3);
+  });
+
   it('survives an old server that fails on the question', async () => {
     const upstream = await harness.running(startHostile({ discover: 'status-500' }));
     expect(await harness.pool().describe(targetOf(upstream))).toMatchObject({ era: 'legacy' });

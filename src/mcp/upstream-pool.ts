@@ -1,18 +1,15 @@
 import type { Implementation } from '@modelcontextprotocol/client';
 import type { EgressClient } from '../platform/egress/egress-client.js';
-import { CallClock } from './call-clock.js';
+import { CallRunner, type Log, type RequestOptions } from './call-runner.js';
 import type { CircuitState } from './circuit.js';
 import { Connection } from './connection.js';
 import { Gate } from './gate.js';
-import { HttpRefusal } from './http-answer.js';
-import { isObject, type JsonObject } from './json-rpc.js';
+import type { JsonObject } from './json-rpc.js';
 import { LISTS, readAllPages, type Listing, type ListMethod } from './listing.js';
-import { headerParameters } from './modern-headers.js';
-import type { Session, SessionResult } from './session.js';
+import type { SessionResult } from './session.js';
 import {
   DEFAULT_LIMITS,
   type ListChange,
-  type Progress,
   type ServerDescription,
   UpstreamError,
   type UpstreamLimits,
@@ -28,14 +25,7 @@ export interface UpstreamPoolOptions {
   now?: () => number;
   /** A live session heard that a list of its server changed; repeated at most every `listChangedMs`. */
   onListChanged?: (connectionId: string, what: ListChange) => void;
-  log?: (message: string, fields: Record<string, unknown>) => void;
-}
-
-export interface RequestOptions {
-  signal?: AbortSignal;
-  onProgress?: (progress: Progress) => void;
-  /** Goes into `params._meta`, over what is there. */
-  meta?: Record<string, unknown>;
+  log?: Log;
 }
 
 export interface PoolStatistics {
@@ -45,6 +35,8 @@ export interface PoolStatistics {
   queued: number;
   circuits: Record<CircuitState, number>;
 }
+
+export type { RequestOptions };
 
 const METHOD_NOT_FOUND = -32601;
 const FORGET_MS = 3_600_000;
@@ -63,15 +55,15 @@ export class UpstreamPool {
   private readonly limits: UpstreamLimits;
   private readonly now: () => number;
   private readonly gate: Gate;
+  private readonly runner: CallRunner;
   private readonly connections = new Map<string, Connection>();
-  private readonly calls = new Map<string, Set<CallClock>>();
   private readonly sweeper: NodeJS.Timeout;
-  private closing = false;
 
   constructor(private readonly options: UpstreamPoolOptions) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.now = options.now ?? Date.now;
     this.gate = new Gate(this.limits);
+    this.runner = new CallRunner(this.limits, this.gate, (target) => this.connectionOf(target), options.log);
     const interval = Math.min(30_000, Math.max(20, this.limits.sessionIdleMs / 4));
     this.sweeper = setInterval(() => this.sweep(), interval).unref();
   }
@@ -83,8 +75,8 @@ export class UpstreamPool {
     params: object,
     options: RequestOptions = {},
   ): Promise<unknown> {
-    const { result } = await this.call(target, options.signal, (session, clock) =>
-      this.send(session, clock, method, params, options),
+    const { result } = await this.runner.run(target, options.signal, (session, clock) =>
+      this.runner.send(session, clock, method, params, options),
     );
     return result;
   }
@@ -97,13 +89,13 @@ export class UpstreamPool {
   ): Promise<Listing> {
     const { capability, items } = LISTS[method];
     const fetchPage = (params: JsonObject): Promise<SessionResult> =>
-      this.call(target, options.signal, async (session, clock) => {
+      this.runner.run(target, options.signal, async (session, clock) => {
         const isOffered = session.negotiated.capabilities[capability] !== undefined;
-        return isOffered ? this.send(session, clock, method, params, {}) : { result: { [items]: [] }, bytes: 0 };
+        return isOffered ? this.runner.send(session, clock, method, params, {}) : { result: { [items]: [] }, bytes: 0 };
       });
     try {
       const listing = await readAllPages(method, this.limits, fetchPage, options.onPage);
-      return method === 'tools/list' ? this.learnHeaders(target, listing) : listing;
+      return method === 'tools/list' ? this.connectionOf(target).learnHeaders(target, listing) : listing;
     } catch (error) {
       if (error instanceof UpstreamError && error.rpc?.code === METHOD_NOT_FOUND) return { items: [], truncated: null };
       throw error;
@@ -112,31 +104,28 @@ export class UpstreamPool {
 
   /** What the server said of itself when the session was opened, which happens now if there is none. */
   describe(target: UpstreamTarget, options: { signal?: AbortSignal } = {}): Promise<ServerDescription> {
-    return this.call(target, options.signal, async (session) => session.describe());
+    return this.runner.run(target, options.signal, async (session) => session.describe());
   }
 
   /**
    * The same through a new session that is closed again: whether it works now. Passes by queue and open circuit;
    * success closes the circuit.
    */
-  async probe(target: UpstreamTarget, options: { signal?: AbortSignal } = {}): Promise<ServerDescription> {
-    const clock = this.startClock(target, options.signal);
-    clock.stage = 'connecting';
-    try {
+  probe(target: UpstreamTarget, options: { signal?: AbortSignal } = {}): Promise<ServerDescription> {
+    return this.runner.timed(target, options.signal, async (clock) => {
+      clock.stage = 'connecting';
       const connection = this.connectionOf(target);
       const session = await connection.freshSession(target, clock.signal);
       connection.circuit.succeeded();
       void session.close(new UpstreamError('closed', 'The connection test is over.'));
       return session.describe();
-    } finally {
-      this.stopClock(target, clock);
-    }
+    });
   }
 
   /** Ends all calls and sessions of a connection (`closed`) and forgets what was learned about it. */
   async closeConnection(connectionId: string): Promise<void> {
     const reason = new UpstreamError('closed', 'The connection was closed.');
-    for (const clock of this.calls.get(connectionId) ?? []) clock.abort(reason);
+    this.runner.abort(connectionId, reason);
     const connection = this.connections.get(connectionId);
     this.connections.delete(connectionId);
     await connection?.close(reason);
@@ -144,9 +133,9 @@ export class UpstreamPool {
 
   /** Ends everything; later requests are refused with `closed`. Resolves when no process of ours is left. */
   async close(): Promise<void> {
-    this.closing = true;
+    this.runner.refuse();
     clearInterval(this.sweeper);
-    const ids = new Set([...this.connections.keys(), ...this.calls.keys()]);
+    const ids = new Set([...this.connections.keys(), ...this.runner.connectionsInUse()]);
     await Promise.all([...ids].map((id) => this.closeConnection(id)));
   }
 
@@ -161,125 +150,6 @@ export class UpstreamPool {
     return { connections: this.connections.size, sessions, inFlight, queued, circuits };
   }
 
-  private async call<T>(
-    target: UpstreamTarget,
-    signal: AbortSignal | undefined,
-    use: (session: Session, clock: CallClock) => Promise<T>,
-  ): Promise<T> {
-    const clock = this.startClock(target, signal);
-    try {
-      const connection = this.connectionOf(target);
-      connection.circuit.check();
-      if (clock.signal.aborted) throw clock.signal.reason;
-      const turn = this.gate.enter(target.connectionId, target.organizationId, clock.signal);
-      if (turn) await turn;
-      try {
-        if (turn) clock.leaveQueue();
-        return await this.admitted(connection, target, clock, use);
-      } finally {
-        this.gate.leave(target.connectionId);
-      }
-    } finally {
-      this.stopClock(target, clock);
-    }
-  }
-
-  private async admitted<T>(
-    connection: Connection,
-    target: UpstreamTarget,
-    clock: CallClock,
-    use: (session: Session, clock: CallClock) => Promise<T>,
-  ): Promise<T> {
-    const isTrial = connection.circuit.admit();
-    try {
-      const result = await this.onSession(connection, target, clock, use);
-      connection.circuit.succeeded();
-      return result;
-    } catch (error) {
-      connection.circuit.failed(error, isTrial);
-      throw error;
-    }
-  }
-
-  private async onSession<T>(
-    connection: Connection,
-    target: UpstreamTarget,
-    clock: CallClock,
-    use: (session: Session, clock: CallClock) => Promise<T>,
-  ): Promise<T> {
-    for (let isRepeated = false; ; isRepeated = true) {
-      clock.stage = 'connecting';
-      const found = connection.session(target, clock.signal);
-      const session = found instanceof Promise ? await found : found;
-      try {
-        return await use(session, clock);
-      } catch (error) {
-        if (isRepeated || clock.signal.aborted) throw error;
-        if (!(await this.remedied(error, connection, session, target, clock))) throw error;
-      }
-    }
-  }
-
-  /** True when the request was not processed and now has a chance. */
-  private async remedied(
-    error: unknown,
-    connection: Connection,
-    session: Session,
-    target: UpstreamTarget,
-    clock: CallClock,
-  ): Promise<boolean> {
-    if (session.ended && clock.stage === 'connecting') {
-      connection.discard(session);
-      return true;
-    }
-    if (!(error instanceof HttpRefusal) || error.remedy === 'none') return false;
-    if (error.remedy === 'headers' && session.negotiated.era === 'modern') {
-      const page = (params: JsonObject): Promise<SessionResult> => this.send(session, clock, 'tools/list', params, {});
-      this.learnHeaders(target, await readAllPages('tools/list', this.limits, page));
-      return true;
-    }
-    if (error.remedy !== 'session' && !connection.forgetEra()) return false;
-    connection.discard(session);
-    return true;
-  }
-
-  private send(
-    session: Session,
-    clock: CallClock,
-    method: string,
-    params: object,
-    options: RequestOptions,
-  ): Promise<SessionResult> {
-    const isFollowed = options.onProgress !== undefined || method === 'tools/call';
-    const onProgress = (progress: Progress): void => {
-      clock.extend();
-      options.onProgress?.(progress);
-    };
-    return session.request(method, params, {
-      signal: clock.signal,
-      meta: options.meta,
-      onProgress: isFollowed ? onProgress : undefined,
-      onSend: () => (clock.stage = 'sent'),
-    });
-  }
-
-  /** 2026-07-28: calls repeat some arguments in headers, and tools that declare such headers wrongly must not be offered. */
-  private learnHeaders(target: UpstreamTarget, listing: Listing): Listing {
-    const knowledge = this.connections.get(target.connectionId)?.knowledgeOf(target.revision);
-    if (knowledge?.negotiated?.era !== 'modern' || target.transport.type !== 'streamable_http') return listing;
-    knowledge.parameters.clear();
-    const items = listing.items.filter((tool) => {
-      if (!isObject(tool) || typeof tool.name !== 'string') return true;
-      const parameters = headerParameters(tool.inputSchema);
-      if (parameters && parameters.length > 0) knowledge.parameters.set(tool.name, parameters);
-      return parameters !== null;
-    });
-    const excluded = listing.items.length - items.length;
-    if (excluded > 0)
-      this.options.log?.('tools with invalid x-mcp-header left out', { connection: target.connectionId, excluded });
-    return { items, truncated: listing.truncated };
-  }
-
   private connectionOf(target: UpstreamTarget): Connection {
     const known = this.connections.get(target.connectionId);
     if (known) {
@@ -292,31 +162,16 @@ export class UpstreamPool {
       clientInfo: this.options.clientInfo,
       now: this.now,
       onListChanged: (id, what) => this.options.onListChanged?.(id, what),
+      log: (message, fields) => this.options.log?.(message, fields),
     });
     this.connections.set(target.connectionId, connection);
     return connection;
   }
 
-  private startClock(target: UpstreamTarget, signal: AbortSignal | undefined): CallClock {
-    if (this.closing) throw new UpstreamError('closed', 'The product is shutting down.', { mayHaveArrived: false });
-    const clock = new CallClock(target.timeoutMs, this.limits.maxCallMs, signal);
-    const calls = this.calls.get(target.connectionId);
-    if (calls) calls.add(clock);
-    else this.calls.set(target.connectionId, new Set([clock]));
-    return clock;
-  }
-
-  private stopClock(target: UpstreamTarget, clock: CallClock): void {
-    clock.stop();
-    const calls = this.calls.get(target.connectionId);
-    calls?.delete(clock);
-    if (calls?.size === 0) this.calls.delete(target.connectionId);
-  }
-
   private sweep(): void {
     for (const [id, connection] of this.connections) {
       connection.sweep();
-      const isForgotten = connection.isIdle && !this.calls.has(id) && this.now() - connection.lastUsed > FORGET_MS;
+      const isForgotten = connection.isIdle && !this.runner.isInUse(id) && this.now() - connection.lastUsed > FORGET_MS;
       if (isForgotten) this.connections.delete(id);
     }
   }

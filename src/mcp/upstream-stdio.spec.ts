@@ -181,6 +181,10 @@ describe('a process', () => {
       mayHaveArrived: false,
       message: expect.stringContaining('ENOENT'),
     });
+    const broken = target(hostileProgram(), { connectionId: 'broken' }, { API_TOKEN: `${SECRET}\0` });
+    const refusal = await call(pool, broken, 'echo').catch((thrown: unknown) => thrown);
+    expect(refusal).toMatchObject({ reason: 'misconfigured', mayHaveArrived: false });
+    expect(String(refusal)).not.toContain(SECRET);
     const dying = target(hostileProgram('--dies'), { connectionId: 'dying' }, { API_TOKEN: SECRET });
     await expect(call(pool, dying, 'echo')).rejects.toMatchObject({
       reason: 'process_failed',

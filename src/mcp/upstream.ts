@@ -132,7 +132,7 @@ export interface UpstreamLimits {
   maxCallMs: number;
   /** Bytes of one message, decompressed. */
   maxMessageBytes: number;
-  /** What may come before the answer of one call (or on stdio between two answers): bytes, and messages. */
+  /** What a server may say that is no answer, before that of one call, or in ten seconds on a channel that stays open. */
   maxNoiseBytes: number;
   maxNoiseMessages: number;
   listPages: number;

@@ -8,6 +8,8 @@ export interface HostileCall {
   response: ServerResponse;
   id: unknown;
   arguments: Record<string, unknown>;
+  /** What a GET with this Last-Event-ID is answered. */
+  later: (lastEventId: string, events: string) => void;
   /** Makes the server forget its sessions, as after a restart. */
   forgetSessions: () => void;
 }
@@ -89,6 +91,10 @@ export const BEHAVIOURS: ReadonlyMap<string, Behaviour> = new Map<string, Behavi
     'sse-no-result',
     (call) => begin(call, 'text/event-stream', event({ method: 'notifications/message', params: {} })).end(),
   ],
+  ['resumable', (call) => resumable(call, 2)],
+  ['never-resumed', (call) => begin(call, 'text/event-stream', 'id: gone\nretry: 5\ndata:\n\n').end()],
+  ['wants-header', wantsHeader],
+  ['quotes-credentials', quoteCredentials],
   ['sse-wrong-id', (call) => begin(call, 'text/event-stream', event({ id: 987654321, result: {} }))],
   ['sse-duplicate', duplicate],
   ['sse-batch', (call) => begin(call, 'text/event-stream', `data: [${message({ id: call.id, result: {} })}]\n\n`)],
@@ -171,6 +177,31 @@ function duplicate(call: HostileCall): void {
   const first = event({ id: call.id, result: { content: [{ type: 'text', text: 'first' }] } });
   const second = event({ id: call.id, result: { content: [{ type: 'text', text: 'second' }] } });
   begin(call, 'text/event-stream', first + second).end();
+}
+
+/** MCP 2025-11-25, Resumability: the server ends the stream, and the client asks for the rest, here so many times. */
+function resumable(call: HostileCall, times: number): void {
+  const answer = event({ id: call.id, result: { content: [{ type: 'text', text: 'resumed' }] } });
+  for (let at = 1; at < times; at++) call.later(`event-${at}`, `id: event-${at + 1}\ndata:\n\n`);
+  call.later(`event-${times}`, answer);
+  begin(call, 'text/event-stream', 'id: event-1\nretry: 10\ndata:\n\n').end();
+}
+
+/** 2026-07-28: refuses calls that do not repeat the argument `region` in `Mcp-Param-Region`. */
+function wantsHeader(call: HostileCall): void {
+  const { region } = call.arguments;
+  const header = String(call.request.headers['mcp-param-region']);
+  const sent = /^=\?base64\?(.*)\?=$/.exec(header)?.[1];
+  const value = sent === undefined ? header : Buffer.from(sent, 'base64').toString('utf8');
+  if (value === region) return sendResult(call, { content: [{ type: 'text', text: `in ${value}` }] });
+  call.response.writeHead(400, { 'content-type': 'application/json' });
+  call.response.end(message({ id: call.id, error: { code: -32020, message: 'Header mismatch' } }));
+}
+
+function quoteCredentials(call: HostileCall): void {
+  const { authorization = '' } = call.request.headers;
+  const error = { code: -32000, message: `No access with ${authorization}`, data: { token: authorization.slice(7) } };
+  send(call, message({ id: call.id, error }));
 }
 
 /** Writes for as long as anybody reads. */

@@ -99,6 +99,7 @@ class HostileServer {
   readonly sessions = new Set<string>();
   readonly standing = new Set<ServerResponse>();
   handshakes = 0;
+  private readonly laterEvents = new Map<string, string>();
   private tools: HostileTool[];
 
   constructor(private options: HostileOptions) {
@@ -129,6 +130,9 @@ class HostileServer {
     if (request.method === 'DELETE') return void response.writeHead(200).end();
     const session = request.headers['mcp-session-id'];
     const isKnown = typeof session === 'string' && this.sessions.has(session);
+    const rest = this.laterEvents.get(String(request.headers['last-event-id']));
+    if (request.method === 'GET' && rest !== undefined)
+      return void response.writeHead(200, { 'content-type': 'text/event-stream' }).end(rest);
     if (request.method === 'GET') return isKnown ? this.stand(response) : void response.writeHead(405).end();
     const { id, method, params } = body as Message;
     if (method === 'initialize' || method === 'server/discover')
@@ -154,7 +158,8 @@ class HostileServer {
     const handshake =
       method === 'server/discover' ? (this.options.discover ?? this.options.handshake) : this.options.handshake;
     const bad = handshake === undefined ? undefined : BEHAVIOURS.get(handshake);
-    if (bad) return bad({ request, response, id, arguments: {}, forgetSessions: () => undefined });
+    if (bad)
+      return bad({ request, response, id, arguments: {}, later: () => undefined, forgetSessions: () => undefined });
     if ((method === 'initialize') !== this.isLegacy)
       return reply(
         response,
@@ -192,7 +197,14 @@ class HostileServer {
   private call(request: IncomingMessage, response: ServerResponse, id: unknown, params: Record<string, unknown>): void {
     const behaviour = BEHAVIOURS.get(String(params.name)) ?? BEHAVIOURS.get('echo');
     const args = (params.arguments ?? {}) as Record<string, unknown>;
-    behaviour?.({ request, response, id, arguments: args, forgetSessions: () => this.sessions.clear() });
+    behaviour?.({
+      request,
+      response,
+      id,
+      arguments: args,
+      later: (lastEventId, events) => void this.laterEvents.set(lastEventId, events),
+      forgetSessions: () => this.sessions.clear(),
+    });
   }
 
   private resultOf(method: string, params: Record<string, unknown>): object | undefined {
@@ -219,6 +231,12 @@ class HostileServer {
   }
 }
 
+// 2026-07-28: an argument that is repeated in a header.
+const WITH_HEADER = {
+  type: 'object',
+  properties: { region: { type: 'string', 'x-mcp-header': 'Region' } },
+};
+
 function defaultTools(): HostileTool[] {
   const names = [...BEHAVIOURS.keys(), ...STRANGE_NAMES];
   const temperature = { type: 'object', properties: { temperature: { type: 'number' } }, required: ['temperature'] };
@@ -226,6 +244,7 @@ function defaultTools(): HostileTool[] {
     name,
     description: `Behaves like ${name}`,
     inputSchema: { type: 'object' },
+    ...(name === 'wants-header' ? { inputSchema: WITH_HEADER } : {}),
     ...(name === 'breaks-its-schema' ? { outputSchema: temperature } : {}),
   }));
   return [...plain, ...STRANGE_SCHEMAS];
