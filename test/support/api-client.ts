@@ -18,6 +18,11 @@ export class ApiClient {
     return new ApiClient(this.url, token);
   }
 
+  /** The same person at another replica. */
+  at(url: string): ApiClient {
+    return new ApiClient(url, this.token);
+  }
+
   get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
     return this.send('GET', path, undefined, headers);
   }

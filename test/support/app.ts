@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DataSource } from 'typeorm';
 import { createApp } from '../../src/bootstrap.js';
 import type { Environment } from '../../src/platform/config/environment.js';
 import { loadEnvironment } from '../../src/platform/config/load-environment.js';
@@ -25,15 +26,20 @@ export interface TestApp {
   admin: ApiClient;
   /** Id of the Default organization. */
   organization: string;
+  /** Asks the database itself. */
+  query<Row = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>;
   /** Logs in. */
   as(username: string, password?: string): Promise<ApiClient>;
   close(): Promise<void>;
 }
 
-/** The whole product on a database of its own, listening on a free port. Limits are out of the way unless a test sets them. */
-export async function startApp(variables: Record<string, string> = {}): Promise<TestApp> {
-  const database = await createTestDatabase();
-  const dataDir = mkdtempSync(join(tmpdir(), 'mcp-control-plane-app-'));
+/**
+ * The whole product on a database of its own, listening on a free port. Limits are out of the way unless a test sets them.
+ * @param beside another app whose database and generated secrets it shares, as a second replica or after a restart
+ */
+export async function startApp(variables: Record<string, string> = {}, beside?: TestApp): Promise<TestApp> {
+  const database = beside ? { url: beside.databaseUrl, drop: async () => undefined } : await createTestDatabase();
+  const dataDir = beside?.environment.DATA_DIR ?? mkdtempSync(join(tmpdir(), 'mcp-control-plane-app-'));
   const environment = loadEnvironment({
     NODE_ENV: 'test',
     DATABASE_URL: database.url,
@@ -64,11 +70,12 @@ export async function startApp(variables: Record<string, string> = {}): Promise<
     anonymous,
     admin,
     organization: me.body.organizations[0].id,
+    query: (sql, values) => app.get(DataSource).query(sql, values),
     as,
     close: async () => {
       await app.close();
       await database.drop();
-      rmSync(dataDir, { recursive: true, force: true });
+      if (!beside) rmSync(dataDir, { recursive: true, force: true });
     },
   };
 }
