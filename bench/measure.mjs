@@ -1,0 +1,68 @@
+import autocannon from 'autocannon';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+
+const LIMIT_MS = 60_000;
+/** Clock ticks a second in /proc/<pid>/stat; 100 on every Linux that Node runs on. */
+const TICKS = 100;
+const children = [];
+
+/** Starts a script of this folder in a process of its own; resolves when it says where it listens. */
+export async function start(script, env = {}) {
+  const child = fork(new URL(script, import.meta.url), {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  children.push(child);
+  const [{ port }] = await Promise.race([once(child, 'message'), failed(child, script)]);
+  return { url: `http://127.0.0.1:${port}`, pid: child.pid };
+}
+
+/** Ends every process that was started here, and only those. */
+export async function stopAll() {
+  await Promise.all(
+    children.map(async (child) => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGTERM');
+      const killer = setTimeout(() => child.kill('SIGKILL'), 30_000);
+      await once(child, 'exit');
+      clearTimeout(killer);
+    }),
+  );
+}
+
+/** One run against one server: requests a second, median latency in ms, CPU of the server process per request in us. */
+export async function load({ url, pid }, { path, method = 'GET', token, body, connections, seconds }) {
+  const before = cpuSeconds(pid);
+  const result = await autocannon({
+    url: url + path,
+    method,
+    connections,
+    duration: seconds,
+    headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+    body: body ? JSON.stringify(body) : undefined,
+  });
+  if (result.non2xx > 0 || result.errors > 0)
+    throw new Error(`${url}${path}: ${result.non2xx} refused, ${result.errors} failed`);
+  const cpu = cpuSeconds(pid) - before;
+  return { perSecond: result.requests.average, p50: result.latency.p50, cpu: (cpu * 1e6) / result.requests.total };
+}
+
+export function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+async function failed(child, script) {
+  await Promise.race([once(child, 'exit'), new Promise((resolve) => setTimeout(resolve, LIMIT_MS).unref())]);
+  throw new Error(`${script} did not start`);
+}
+
+function cpuSeconds(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS;
+  } catch {
+    return NaN;
+  }
+}

@@ -1,0 +1,112 @@
+// npm run bench: what the product costs, as ratios to floors measured in the same run, in alternation. See README.md here.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { load, median, start, stopAll } from './measure.mjs';
+
+const seconds = Number(process.env.BENCH_SECONDS ?? 4);
+const rounds = Number(process.env.BENCH_ROUNDS ?? 3);
+const folder = mkdtempSync(join(tmpdir(), 'mcp-control-plane-bench-'));
+const password = 'the password of the benchmark';
+
+async function api(base, token, method, path, body) {
+  const response = await fetch(base + path, {
+    method,
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    body: body ? JSON.stringify(body) : undefined,
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+/** The embedded server of the product under test, for the floor that reads the same rows. */
+async function databaseUrl(product) {
+  if (process.env.DATABASE_URL) return process.env.DATABASE_URL;
+  const { startEmbeddedPostgres } = await import('../dist/src/platform/database/embedded-postgres.js');
+  const joined = await startEmbeddedPostgres({ folder: join(folder, 'postgres'), log: () => undefined });
+  product.leave = () => joined.stop();
+  return joined.url;
+}
+
+/** Alternates between the two, and says how the medians compare. */
+async function compare(name, target, floor, ours, request, floorRequest) {
+  for (const connections of [64, 1]) {
+    const runs = { floor: [], ours: [] };
+    for (let round = 0; round < rounds; round++) {
+      runs.floor.push(await load(floor, { ...floorRequest, connections, seconds }));
+      runs.ours.push(await load(ours, { ...request, connections, seconds }));
+    }
+    const of = (side, figure) => median(runs[side].map((run) => run[figure]));
+    rows.push({
+      what: `${name}, ${connections} in flight`,
+      'floor/s': Math.round(of('floor', 'perSecond')),
+      'ours/s': Math.round(of('ours', 'perSecond')),
+      ratio: (of('ours', 'perSecond') / of('floor', 'perSecond')).toFixed(2),
+      target: connections === 64 ? target : '',
+      'floor p50 ms': of('floor', 'p50'),
+      'ours p50 ms': of('ours', 'p50'),
+      'floor CPU us': Math.round(of('floor', 'cpu')),
+      'ours CPU us': Math.round(of('ours', 'cpu')),
+    });
+    console.log(`  ${name}, ${connections} in flight: done`);
+  }
+}
+
+const rows = [];
+let product;
+try {
+  const upstream = await start('./upstream.mjs');
+  product = await start('./product.mjs', {
+    DATA_DIR: folder,
+    ADMIN_PASSWORD: password,
+    THROTTLE_AUTHENTICATED: '1000000000',
+    LOG_LEVEL: 'info',
+  });
+  const { access_token: token } = await api(product.url, null, 'POST', '/api/v1/auth/login', {
+    username: 'admin',
+    password,
+  });
+  await api(product.url, token, 'POST', '/mcp/servers', {
+    server_id: 'bench',
+    server_name: 'Bench',
+    server_url: `${upstream.url}/mcp`,
+  });
+  const { organizations } = await api(product.url, token, 'GET', '/api/v1/auth/me');
+  const url = await databaseUrl(product);
+  const listFloor = await start('./floors/rest-list.mjs', { DATABASE_URL: url, ORGANIZATION: organizations[0].id });
+  const executeFloor = await start('./floors/nest-execute.mjs', { UPSTREAM: `${upstream.url}/mcp` });
+
+  const list = { path: '/api/v1/mcp/resources/?limit=50', token };
+  await compare('REST list of 50 rows / bare Fastify + pg', '0.4 now, 0.6 the aim', listFloor, product, list, {
+    path: '/list',
+    token,
+  });
+  const call = { path: '/mcp/tools/bench_echo/execute', method: 'POST', body: { arguments: { message: 'hello' } } };
+  await compare(
+    'REST execute / Nest floor',
+    'measured',
+    executeFloor,
+    product,
+    { ...call, token },
+    { ...call, token: 'bench-key' },
+  );
+  const direct = {
+    path: '/mcp',
+    method: 'POST',
+    body: { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'echo', ...call.body } },
+  };
+  await compare(
+    'REST execute / direct call',
+    'measured',
+    upstream,
+    product,
+    { ...call, token },
+    { ...direct, token: '' },
+  );
+  console.table(rows);
+} finally {
+  await product?.leave?.();
+  await stopAll();
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,37 @@
+// A cheap MCP server: an `echo` tool and 49 more, Streamable HTTP of 2025-11-25 with JSON answers and no session.
+import { createServer } from 'node:http';
+
+const object = { type: 'object', properties: { message: { type: 'string' } }, required: ['message'] };
+const tools = ['echo', ...Array.from({ length: 49 }, (_, index) => `tool_${index}`)].map((name) => ({
+  name,
+  description: `The tool ${name} of the benchmark, which answers with its message`,
+  inputSchema: object,
+}));
+
+const results = {
+  initialize: () => ({
+    protocolVersion: '2025-11-25',
+    capabilities: { tools: {} },
+    serverInfo: { name: 'bench', version: '1' },
+  }),
+  'tools/list': () => ({ tools }),
+  'tools/call': ({ arguments: args }) => ({ content: [{ type: 'text', text: args.message }] }),
+};
+
+const server = createServer((request, response) => {
+  let text = '';
+  request.setEncoding('utf8');
+  request.on('data', (chunk) => (text += chunk));
+  request.on('end', () => {
+    if (request.method !== 'POST') return response.writeHead(405).end();
+    const { id, method, params } = JSON.parse(text);
+    if (id === undefined) return response.writeHead(202).end();
+    const result = results[method]?.(params);
+    const answer = result
+      ? { jsonrpc: '2.0', id, result }
+      : { jsonrpc: '2.0', id, error: { code: -32601, message: 'no' } };
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+  });
+});
+server.keepAliveTimeout = 60_000;
+server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));
