@@ -1,10 +1,41 @@
 import tseslint from 'typescript-eslint';
 
 // Everything that leaves the process goes through src/platform/egress: nothing else may open a connection.
-const outbound = ['undici', 'node:http', 'node:https', 'http', 'https', 'node-fetch', 'axios', 'got'];
+const message = 'Outbound traffic goes through src/platform/egress.';
+const outbound = [
+  ...['undici', 'node:http', 'node:https', 'http', 'https', 'node-fetch', 'axios', 'got'].map((name) => ({
+    name,
+    message,
+    allowTypeImports: true,
+  })),
+  ...['node:net', 'node:tls', 'net', 'tls'].map((name) => ({
+    name,
+    message,
+    importNames: ['default', 'connect', 'createConnection', 'Socket', 'TLSSocket'],
+  })),
+];
+
+/** Ways of Nest that we do not go. */
+const refused = [
+  { importNames: ['forwardRef'], message: 'Calls go left (docs/adr/0002-the-ladder.md): there is no cycle to break.' },
+  {
+    importNames: ['NestMiddleware', 'MiddlewareConsumer'],
+    message: 'Paths can be spelled past a middleware: use a guard, or a hook that sees every request.',
+  },
+  { importNames: ['Scope'], message: 'The actor is the first argument of a service method, not a provider.' },
+].map((rule) => ({ name: '@nestjs/common', ...rule }));
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.data/', 'coverage/', 'test/jest-transform.cjs'] },
+  { ignores: ['dist/', 'node_modules/', '.data/', 'coverage/'] },
+  {
+    files: ['**/*.{mjs,cjs}'],
+    rules: {
+      eqeqeq: ['error', 'always'],
+      'no-unused-vars': ['error', { varsIgnorePattern: '^_' }],
+      'no-var': 'error',
+      'prefer-const': 'error',
+    },
+  },
   ...tseslint.configs.recommendedTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],
@@ -25,15 +56,25 @@ export default tseslint.config(
     ignores: ['src/**/*.spec.ts'],
     rules: {
       'max-lines': ['error', { max: 350, skipBlankLines: true, skipComments: true }],
+      'max-params': ['error', 6],
       complexity: ['error', 15],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'ExportAllDeclaration', message: 'No barrels: name what you export.' },
+      ],
+      '@typescript-eslint/no-restricted-imports': ['error', { paths: [...refused, ...outbound] }],
+      'no-restricted-globals': [
+        'error',
+        ...['fetch', 'WebSocket', 'XMLHttpRequest', 'EventSource'].map((name) => ({ name, message })),
+      ],
     },
   },
   {
-    files: ['src/**/*.ts'],
-    ignores: ['src/platform/egress/**', 'src/**/*.spec.ts'],
+    files: ['src/platform/egress/**/*.ts'],
+    ignores: ['src/**/*.spec.ts'],
     rules: {
-      'no-restricted-imports': ['error', { paths: outbound.map((name) => ({ name, message: 'Outbound traffic goes through src/platform/egress.' })) }],
-      'no-restricted-globals': ['error', { name: 'fetch', message: 'Outbound traffic goes through src/platform/egress.' }, 'WebSocket', 'XMLHttpRequest', 'EventSource'],
+      '@typescript-eslint/no-restricted-imports': ['error', { paths: refused }],
+      'no-restricted-globals': 'off',
     },
   },
   {
@@ -44,6 +85,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-return': 'off',
       '@typescript-eslint/no-unsafe-call': 'off',
+      '@typescript-eslint/unbound-method': 'off',
     },
   },
 );

@@ -46,7 +46,7 @@ export async function collect(
   const completeKinds: ResourceKind[] = [];
   const problems: string[] = [];
   const lists = LISTS.filter(({ kind }) => isInScope(kind, scope.resourceTypes));
-  let firstFailure: unknown = null;
+  let firstFailure: UpstreamError | null = null;
   let answered = 0;
   for (const { kind, method } of lists) {
     const before = found.length;

@@ -323,7 +323,7 @@ describe('discovery', () => {
       { uri: 'x://other', name: 'x'.repeat(10_000), description: 'y'.repeat(100_000), mimeType: 'text/plain' },
       { uri: `x://${'ü'.repeat(2_000)}`, name: 'long' },
       { uri: `x://${'z'.repeat(3_000)}`, name: 'too long' },
-      'no object',
+      'no object' as never,
       { name: 'no uri' },
     ]);
     const id = await connect('Odd text', upstream.url);

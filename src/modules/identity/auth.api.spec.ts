@@ -152,7 +152,7 @@ describe('authentication', () => {
           new SignJWT(c)
             .setProtectedHeader({
               alg: 'RS256',
-              jwk: generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' }) as never,
+              jwk: generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' }),
             })
             .sign(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
       ],

@@ -4,5 +4,5 @@ type Columns<Entity extends ObjectLiteral> = Parameters<UpdateQueryBuilder<Entit
 
 /** Values for an insert or update. TypeORM's own type has no word for columns of free-form JSON; this one checks names and types. */
 export function columns<Entity extends ObjectLiteral>(values: Partial<Entity>): Columns<Entity> {
-  return values as unknown as Columns<Entity>;
+  return values;
 }

@@ -47,7 +47,7 @@ function schemaOf(example: unknown): Record<string, unknown> {
   if (typeof example === 'object') {
     return {
       type: 'object',
-      properties: Object.fromEntries(Object.entries(example as object).map(([key, value]) => [key, schemaOf(value)])),
+      properties: Object.fromEntries(Object.entries(example).map(([key, value]) => [key, schemaOf(value)])),
     };
   }
   return { type: typeof example === 'number' && Number.isInteger(example) ? 'integer' : typeof example };

@@ -100,7 +100,7 @@ export class PageInterceptor implements NestInterceptor {
           url.searchParams.set('cursor', result.next);
           void reply.header('link', `<${url.href}>; rel="next"`);
         }
-        return result.items;
+        return result.items as unknown[];
       }),
     );
   }
