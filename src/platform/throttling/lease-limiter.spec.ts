@@ -44,8 +44,11 @@ describe('on one replica without a store', () => {
     for (let at = 0; at < 1000; at++) void limiter.consume(`key-${at}`);
     expect(size()).toBe(100);
     now += 60_000;
-    for (let at = 0; at < 60; at++) void limiter.consume(`other-${at}`);
-    expect(size()).toBe(60);
+    for (let at = 0; at < 100; at++) void limiter.consume(`other-${at}`);
+    expect(size()).toBeLessThanOrEqual(100);
+    now += 60_000;
+    for (let at = 0; at < 60; at++) void limiter.consume(`third-${at}`);
+    expect(size()).toBeLessThanOrEqual(61);
   });
 });
 

@@ -12,7 +12,7 @@ export interface LeaseLimiterOptions {
   store: RateLimiterAbstract | null;
   /** Requests taken from the store at once; default a twentieth of the limit. */
   chunk?: number;
-  /** Windows kept in memory; beyond it the oldest goes. Default 100,000. */
+  /** Windows kept in memory; beyond it the oldest go. Default 100,000. */
   maxKeys?: number;
   /** Told when the store fails, at most once per `STORE_PAUSE_MS`. */
   warn?: (message: string) => void;
@@ -62,8 +62,8 @@ export class LeaseLimiter {
   private readonly chunk: number;
   private readonly maxKeys: number;
   private readonly now: () => number;
-  /** In the order in which the windows began, which is nearly the order in which they end. */
   private readonly windows = new Map<string, Window>();
+  private hand = this.windows.entries();
   private storePausedUntil = -Infinity;
 
   constructor(private readonly options: LeaseLimiterOptions) {
@@ -96,13 +96,17 @@ export class LeaseLimiter {
     return window;
   }
 
-  /** Expired windows stand at the front. Looking at two for each new one removes more than come in. */
+  /**
+   * Looks at two windows for each new one, which removes expired ones faster than others come, going round and round:
+   * starting at the front each time would step over everything deleted there before.
+   */
   private sweep(now: number): void {
-    let looked = 0;
-    for (const [key, window] of this.windows) {
-      if (now < window.endsAt && this.windows.size < this.maxKeys) return;
-      this.windows.delete(key);
-      if (++looked === 2) return;
+    for (let looked = 0; looked < 2; looked++) {
+      let next = this.hand.next();
+      if (next.done) next = (this.hand = this.windows.entries()).next();
+      if (next.done) return;
+      const [key, window] = next.value;
+      if (now >= window.endsAt || this.windows.size >= this.maxKeys) this.windows.delete(key);
     }
   }
 
