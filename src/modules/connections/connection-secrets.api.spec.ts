@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DataSource } from 'typeorm';
@@ -119,32 +118,33 @@ describe('secrets of connections', () => {
   };
 
   describe('that were tampered with', () => {
+    // Another replica, as the first one keeps what it has opened until somebody changes it through the product.
+    let replica: TestApp;
+    beforeAll(async () => {
+      replica = await startApp({ STDIO_ENABLED: 'true', ENCRYPTION_KEYS: OLD_KEY }, app);
+    });
+    afterAll(() => replica.close());
+
     const isRefused = async (id: string): Promise<void> => {
-      // What was opened before is cached until something changes: this replica must be told, as by any change.
-      const replica = await startApp({ STDIO_ENABLED: 'true', ENCRYPTION_KEYS: OLD_KEY }, app);
-      try {
-        const client = acme.owner.at(replica.url);
-        const calls = upstream.journal.length;
-        expect((await client.post(`${CONNECTIONS}${id}/test/`)).body).toMatchObject({
-          success: false,
-          details: { reason: 'credentials_required' },
-        });
-        expectError(await client.post(`${CONNECTIONS}${id}/discover/`, {}), 409, 'credentials_required');
-        const options = await client.patch(`${CONNECTIONS}${id}/`, { config_options: { timeout: 3 } });
-        expectError(options, 409, 'credentials_required');
-        expect(upstream.journal.length).toBe(calls);
-        const auth_data = { base_url: upstream.url, api_token: 'fresh' };
-        expect((await client.put(`${CONNECTIONS}${id}/credentials/`, { auth_data })).status).toBe(200);
-        expect((await client.post(`${CONNECTIONS}${id}/test/`)).body.success).toBe(true);
-      } finally {
-        await replica.close();
-      }
+      const client = acme.owner.at(replica.url);
+      const calls = upstream.journal.length;
+      expect((await client.post(`${CONNECTIONS}${id}/test/`)).body).toMatchObject({
+        success: false,
+        details: { reason: 'credentials_required' },
+      });
+      expectError(await client.post(`${CONNECTIONS}${id}/discover/`, {}), 409, 'credentials_required');
+      const options = await client.patch(`${CONNECTIONS}${id}/`, { config_options: { timeout: 3 } });
+      expectError(options, 409, 'credentials_required');
+      expect(upstream.journal.length).toBe(calls);
+      const auth_data = { base_url: upstream.url, api_token: 'fresh' };
+      expect((await client.put(`${CONNECTIONS}${id}/credentials/`, { auth_data })).status).toBe(200);
+      expect((await client.post(`${CONNECTIONS}${id}/test/`)).body.success).toBe(true);
     };
     const store = (id: string, text: string): Promise<unknown> =>
       app.query('UPDATE connections SET sealed_auth = $2 WHERE id = $1', [id, text]);
 
     it('by a flipped bit, or swapped between connections or organizations, are refused', async () => {
-      const [mine, another] = [await created({ api_token: 'one' }), await created({ api_token: 'two' })];
+      const [mine, another, third] = [await created({}), await created({ api_token: 'two' }), await created({})];
       const foreign = await created({ api_token: 'three' }, { organization: other.organization }, other.owner);
       const flipped = Buffer.from((await sealed(mine)).split('.')[2] ?? '', 'base64url');
       flipped.writeUInt8(flipped.readUInt8(20) ^ 1, 20);
@@ -152,8 +152,8 @@ describe('secrets of connections', () => {
       await isRefused(mine);
       await store(another, await sealed(foreign));
       await isRefused(another);
-      await store(mine, await sealed(another));
-      await isRefused(mine);
+      await store(third, await sealed(another));
+      await isRefused(third);
     });
   });
 
@@ -216,6 +216,23 @@ describe('secrets of connections', () => {
       await backToOld();
     });
 
+    it('looks again at a row that a replica sealed with the old key behind its back', async () => {
+      const id = await created({ api_token: 'first' });
+      const before = await sealed(id);
+      let meddled = false;
+      const query = async (sql: string, values: unknown[]): Promise<unknown> => {
+        const result: unknown = await second.query(sql, values);
+        if (sql.startsWith('UPDATE') && values[1] === id && !meddled) {
+          meddled = true;
+          await app.query('UPDATE connections SET sealed_auth = $2 WHERE id = $1', [id, before]);
+        }
+        return result;
+      };
+      await rotateCredentials({ query } as unknown as DataSource, both, () => undefined);
+      expect([meddled, await keyIds()]).toEqual([true, ['new']]);
+      await backToOld();
+    });
+
     it('names a row that no key opens, after all others are done', async () => {
       const [broken, fine] = [await created({ api_token: 'a' }), await created({ api_token: 'b' })];
       const foreign = new KeyRing([newKey('lost')]);
@@ -236,8 +253,9 @@ describe('secrets of connections', () => {
       expect(await sealed(id)).toBe(before);
     });
 
+    // It needs `npm run build` before, as .ci/run does.
     const built = join(process.cwd(), 'dist/src/rotate-keys.js');
-    (existsSync(built) ? it : it.skip)('runs as a command beside the running product', async () => {
+    (process.env.TEST_BUILT === '1' ? it : it.skip)('runs as a command beside the running product', async () => {
       await created({ api_token: 'kept' });
       const { stdout } = await promisify(execFile)(process.execPath, [built], {
         env: {
@@ -285,7 +303,7 @@ describe('secrets of connections', () => {
     });
 
     it('are not kept stale by a change that meets their first use', async () => {
-      for (let round = 0; round < 15; round++) {
+      for (let round = 0; round < 8; round++) {
         const id = await created({ api_token: 'first' });
         await Promise.all([
           acme.owner.post(`${CONNECTIONS}${id}/test/`),
@@ -300,7 +318,7 @@ describe('secrets of connections', () => {
 
     it('are not lost when options change at the same time', async () => {
       const id = await created({ api_token: 'first' });
-      for (let round = 0; round < 15; round++) {
+      for (let round = 0; round < 8; round++) {
         const answers = await Promise.all([
           acme.owner.patch(`${CONNECTIONS}${id}/`, { config_options: { timeout: round + 1 } }),
           acme.owner.at(replica.url).put(`${CONNECTIONS}${id}/credentials/`, {
