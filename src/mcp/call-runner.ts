@@ -1,4 +1,5 @@
 import { CallClock } from './call-clock.js';
+import type { Log } from './connection-context.js';
 import type { Connection } from './connection.js';
 import type { Gate } from './gate.js';
 import { HttpRefusal } from './http-answer.js';
@@ -14,8 +15,6 @@ export interface RequestOptions {
   /** Goes into `params._meta`, over what is there. */
   meta?: Record<string, unknown>;
 }
-
-export type Log = (message: string, fields: Record<string, unknown>) => void;
 
 type Use<T> = (session: Session, clock: CallClock) => Promise<T>;
 

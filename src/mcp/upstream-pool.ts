@@ -1,7 +1,8 @@
 import type { Implementation } from '@modelcontextprotocol/client';
 import type { EgressClient } from '../platform/egress/egress-client.js';
-import { CallRunner, type Log, type RequestOptions } from './call-runner.js';
+import { CallRunner, type RequestOptions } from './call-runner.js';
 import type { CircuitState } from './circuit.js';
+import type { Log } from './connection-context.js';
 import { Connection } from './connection.js';
 import { Gate } from './gate.js';
 import type { JsonObject } from './json-rpc.js';
