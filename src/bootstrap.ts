@@ -9,6 +9,7 @@ import { AppModule } from './app.module.js';
 import { AuthenticationService } from './modules/identity/authentication.service.js';
 import { Environment } from './platform/config/environment.js';
 import type { DatabaseAddresses } from './platform/database/database.module.js';
+import { HealthService } from './platform/health/health.service.js';
 import { LARGEST_BODY, useBoundedJson } from './platform/http/body-parser.js';
 import { useRequestHooks } from './platform/http/request-hooks.js';
 import { JsonLogger } from './platform/telemetry/logger.js';
@@ -67,8 +68,10 @@ async function configureApp(app: NestFastifyApplication, environment: Environmen
     });
   }
   const authentication = app.get(AuthenticationService);
+  const health = app.get(HealthService);
   useRequestHooks(fastify, {
     authenticate: (authorization) => authentication.authenticate(authorization),
+    isDraining: () => health.isDraining,
     limits: app.get(RequestLimits),
     metrics: app.get(MetricsService),
     logger,

@@ -28,9 +28,14 @@ export interface Collected {
   problems: string[];
 }
 
+export interface CollectOptions {
+  /** What is being listed, and how much was found so far. */
+  onProgress?: (stage: string, found: number) => void;
+  signal?: AbortSignal;
+}
+
 /**
  * Asks a server for everything in scope. One list that fails leaves the others standing; when all fail, so does this.
- * @param onProgress what is being listed, and how much was found so far
  * @throws UpstreamError when the server can't be reached, or of the first list when none could be read
  */
 export async function collect(
@@ -38,10 +43,10 @@ export async function collect(
   target: UpstreamTarget,
   serverId: string,
   scope: DiscoveryScope,
-  onProgress: (stage: string, found: number) => void = () => undefined,
+  { onProgress = () => undefined, signal }: CollectOptions = {},
 ): Promise<Collected> {
   // A server that can't be reached fails here, once, and not again for every list.
-  await pool.describe(target);
+  await pool.describe(target, { signal });
   const found: DiscoveredItem[] = [];
   const completeKinds: ResourceKind[] = [];
   const problems: string[] = [];
@@ -53,6 +58,7 @@ export async function collect(
     onProgress(method, before);
     try {
       const { items, truncated } = await pool.list(target, method, {
+        signal,
         onPage: (count) => onProgress(method, before + count),
       });
       answered++;

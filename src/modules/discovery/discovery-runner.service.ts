@@ -52,12 +52,15 @@ export class DiscoveryRunnerService {
   }
 
   /** @throws UpstreamError or DomainError; the run's row says so too */
-  async run(runId: string, connectionId: string, scope: DiscoveryScope): Promise<RunOutcome> {
+  async run(runId: string, connectionId: string, scope: DiscoveryScope, signal?: AbortSignal): Promise<RunOutcome> {
     const progress = this.progressOf(runId);
     try {
       const place = await this.connections.discoveredOn(connectionId);
       const target = await this.targets.forInspection(connectionId);
-      const collected = await collect(this.pool, target, place.serverId, scope, progress.report);
+      const collected = await collect(this.pool, target, place.serverId, scope, {
+        onProgress: progress.report,
+        signal,
+      });
       progress.report('storing', collected.items.length);
       await progress.stop();
       const outcome = await this.database.transaction((transaction) =>

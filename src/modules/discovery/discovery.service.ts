@@ -31,6 +31,7 @@ export class DiscoveryService implements OnApplicationShutdown {
   private readonly logger = new Logger('discovery');
   private readonly listChanges: Subscription;
   private readonly background = new Set<Promise<unknown>>();
+  private readonly shutdown = new AbortController();
 
   constructor(
     private readonly database: Database,
@@ -49,6 +50,7 @@ export class DiscoveryService implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     this.listChanges.unsubscribe();
+    this.shutdown.abort();
     await Promise.allSettled(this.background);
   }
 
@@ -89,7 +91,7 @@ export class DiscoveryService implements OnApplicationShutdown {
   private async runInBackground(connectionId: string, scope: DiscoveryScope): Promise<string> {
     const runId = await this.runner.announce(connectionId);
     const running = this.runner
-      .run(runId, connectionId, scope)
+      .run(runId, connectionId, scope, this.shutdown.signal)
       .catch((error: Error) =>
         this.logger.warn({ connection: connectionId, run: runId, reason: error.message }, 'a discovery failed'),
       )

@@ -10,6 +10,10 @@ const DATABASE_DEADLINE_MS = 2_000;
 export class HealthService {
   private draining = false;
 
+  get isDraining(): boolean {
+    return this.draining;
+  }
+
   constructor(private readonly database: Database) {}
 
   /** From now on not ready: load balancers stop sending, what is under way goes on. */

@@ -11,6 +11,7 @@ const UNLIMITED = /^\/(health|metrics|docs|docs-json|docs-yaml|\.well-known)(\/|
 
 export interface RequestHooks {
   authenticate(authorization: string | undefined): Promise<Actor | null>;
+  isDraining(): boolean;
   limits: RequestLimits;
   logger: Logger;
   metrics: MetricsService;
@@ -28,6 +29,10 @@ export function useRequestHooks(fastify: FastifyInstance, hooks: RequestHooks): 
     void reply.header('cache-control', 'no-store');
     request.actor = await hooks.authenticate(request.headers.authorization);
     await limit(hooks.limits, request, reply);
+  });
+  // A connection that is kept alive would keep the server from closing.
+  fastify.addHook('onSend', async (_request, reply) => {
+    if (hooks.isDraining()) void reply.header('connection', 'close');
   });
   fastify.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
