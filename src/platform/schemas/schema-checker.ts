@@ -83,7 +83,7 @@ export class SchemaChecker {
    * the compiler says. Empty when it can be saved.
    */
   async inspect(schema: unknown): Promise<SchemaProblem[]> {
-    const { problems, patterns } = inspectSchema(schema);
+    const { problems, patterns, cost } = inspectSchema(schema);
     if (problems.length > 0) return problems;
     if (patterns.size > MAX_PATTERNS)
       return [{ path: '', message: `must not have more than ${MAX_PATTERNS} patterns` }];
@@ -91,15 +91,28 @@ export class SchemaChecker {
       const objection = await this.judge.objectionTo(source);
       if (objection !== null) problems.push({ path, message: objection });
     }
-    const text = JSON.stringify(schema);
-    const reply = await this.workers.run({ kind: 'compile', key: keyOf(text), schema: text }, CHECK_LIMITS);
-    if (typeof reply === 'string') problems.push({ path: '', message: 'takes too long to compile' });
-    else if ('failed' in reply) problems.push({ path: '', message: `cannot be used: ${reply.failed}` });
+    const objection = await this.compilerObjection(schema as JsonObject | boolean, cost);
+    if (objection !== null) problems.push({ path: '', message: objection });
     return problems;
   }
 
   async close(): Promise<void> {
     await Promise.all([this.workers.close(), this.judge.close()]);
+  }
+
+  private async compilerObjection(schema: JsonObject | boolean, cost: SchemaCost): Promise<string | null> {
+    if (isSmall(cost)) {
+      try {
+        new CompiledSchema(schema).prepare(undefined);
+        return null;
+      } catch (error) {
+        return `cannot be used: ${error instanceof Error ? error.message : 'it does not compile'}`;
+      }
+    }
+    const text = JSON.stringify(schema);
+    const reply = await this.workers.run({ kind: 'compile', key: keyOf(text), schema: text }, CHECK_LIMITS);
+    if (typeof reply === 'string') return reply === 'over limit' ? 'takes too long to compile' : 'could not be checked';
+    return 'failed' in reply ? `cannot be used: ${reply.failed}` : null;
   }
 
   private entryOf(schema: unknown): Entry {
@@ -119,9 +132,7 @@ export class SchemaChecker {
   /** Decides where checks with a new schema run. */
   private admit(entry: Entry, patterns: string[]): void {
     this.entries.set(entry.key, entry);
-    const { subschemas, applications } = MAX_COMPILED_HERE;
-    const { cost } = entry;
-    if (!cost.bounded || cost.subschemas > subschemas || cost.applications > applications) return;
+    if (!isSmall(entry.cost)) return;
     if (patterns.length === 0) entry.inProcess = true;
     else void this.judge.areLinear(patterns).then((areLinear) => (entry.inProcess = areLinear));
   }
@@ -157,6 +168,12 @@ function newEntry(schema: JsonObject | boolean, key: string, cost: SchemaCost): 
     refusal: undefined,
     suspectUntil: 0,
   };
+}
+
+/** Whether compiling and, for small values, checking may run on this thread. */
+function isSmall(cost: SchemaCost): boolean {
+  const { subschemas, applications } = MAX_COMPILED_HERE;
+  return cost.bounded && cost.subschemas <= subschemas && cost.applications <= applications;
 }
 
 function keyOf(text: string): string {

@@ -74,6 +74,16 @@ describe('a worker pool', () => {
     expect(warnings).toEqual(['A schema worker ended: broken']);
   });
 
+  it('lets nobody wait for threads that cannot be had', async () => {
+    const warnings: string[] = [];
+    const start = (): Worker => {
+      throw new Error('no threads');
+    };
+    const pool = poolOf({ start, warn: (message) => warnings.push(message) });
+    expect(await pool.run(job('a'), LIMITS)).toBe('not done');
+    expect(warnings).toEqual(['A schema worker did not start: no threads']);
+  });
+
   it('gives up what would wait too long or behind too many', async () => {
     const pool = poolOf({ maxQueue: 2 });
     await pool.run(job('warm'), LIMITS);

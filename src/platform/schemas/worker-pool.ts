@@ -72,12 +72,12 @@ export class WorkerPool {
   }
 
   private assign(): void {
+    // All at once, so that the second is warm when the first is lost to a hostile job.
+    while (this.queue.length > 0 && this.slots.size < this.options.size && this.start());
     for (;;) {
-      const at = this.queue.findIndex((job) => !job.suspect || !this.isRunningSuspect());
+      const at = this.queue.findIndex((job) => !job.suspect || this.hasPlaceForSuspect());
       const job = this.queue[at];
       if (!job) return;
-      // All at once, so that the second is warm when the first is lost to a hostile job.
-      while (this.slots.size < this.options.size) this.start();
       const free = [...this.slots].find((slot) => slot.ready && slot.job === null);
       if (!free) return;
       this.queue.splice(at, 1);
@@ -85,8 +85,10 @@ export class WorkerPool {
     }
   }
 
-  private isRunningSuspect(): boolean {
-    return [...this.slots].some((slot) => slot.job?.suspect === true);
+  /** A worker stays for the others, and it has to be there already, not just be starting. */
+  private hasPlaceForSuspect(): boolean {
+    const ready = [...this.slots].filter((slot) => slot.ready);
+    return ready.length >= Math.min(2, this.options.size) && !ready.some((slot) => slot.job?.suspect === true);
   }
 
   private give(slot: Slot, job: Job): void {
@@ -111,12 +113,26 @@ export class WorkerPool {
     }, milliseconds);
   }
 
-  private start(): void {
-    const slot: Slot = { worker: this.options.start(), ready: false, prepared: new Set(), job: null, idle: undefined };
-    this.slots.add(slot);
-    slot.worker.on('message', (message: WorkerMessage) => this.hear(slot, message));
-    slot.worker.on('error', (error) => this.lose(slot, error.message));
-    slot.worker.on('exit', () => this.lose(slot, 'it exited'));
+  /** False when there is no thread to be had; who waits may still be served by a worker that is there. */
+  private start(): boolean {
+    try {
+      const slot: Slot = {
+        worker: this.options.start(),
+        ready: false,
+        prepared: new Set(),
+        job: null,
+        idle: undefined,
+      };
+      this.slots.add(slot);
+      slot.worker.on('message', (message: WorkerMessage) => this.hear(slot, message));
+      slot.worker.on('error', (error) => this.lose(slot, error.message));
+      slot.worker.on('exit', () => this.lose(slot, 'it exited'));
+      return true;
+    } catch (error) {
+      this.options.warn?.(`A schema worker did not start: ${error instanceof Error ? error.message : 'unknown error'}`);
+      if (this.slots.size === 0) for (const job of [...this.queue]) this.giveUp(job);
+      return false;
+    }
   }
 
   private hear(slot: Slot, message: WorkerMessage): void {
