@@ -89,18 +89,6 @@ export class Connection {
     return true;
   }
 
-  private isCurrent(session: Session): boolean {
-    return [...this.entries.values()].some(({ opening }) => opening.session === session);
-  }
-
-  private forgetEra(): boolean {
-    const now = this.context.now();
-    if (now - this.renegotiatedAt < RENEGOTIATION_MS) return false;
-    this.renegotiatedAt = now;
-    this.knowledge.negotiated = undefined;
-    return true;
-  }
-
   /** 2026-07-28: calls repeat some arguments in headers, and tools that declare such headers wrongly must not be offered. */
   learnHeaders(target: UpstreamTarget, listing: Listing): Listing {
     const { negotiated, parameters: known } = this.knowledgeOf(target.revision);
@@ -115,13 +103,6 @@ export class Connection {
     const excluded = listing.items.length - items.length;
     if (excluded > 0) this.context.log('tools with invalid x-mcp-header left out', { connection: this.id, excluded });
     return { items, truncated: listing.truncated };
-  }
-
-  private knowledgeOf(revision: string): Knowledge {
-    if (this.knowledge.revision !== revision) {
-      this.knowledge = { revision, negotiated: undefined, parameters: new Map() };
-    }
-    return this.knowledge;
   }
 
   /** Closes sessions that were idle for too long, and those of other revisions as soon as they are idle. */
@@ -142,16 +123,40 @@ export class Connection {
     await Promise.all(entries.map(({ opening }) => opening.close(reason)));
   }
 
+  private isCurrent(session: Session): boolean {
+    return [...this.entries.values()].some(({ opening }) => opening.session === session);
+  }
+
+  private forgetEra(): boolean {
+    const now = this.context.now();
+    if (now - this.renegotiatedAt < RENEGOTIATION_MS) return false;
+    this.renegotiatedAt = now;
+    this.knowledge.negotiated = undefined;
+    return true;
+  }
+
+  private knowledgeOf(revision: string): Knowledge {
+    if (this.knowledge.revision !== revision) {
+      this.knowledge = { revision, negotiated: undefined, parameters: new Map() };
+    }
+    return this.knowledge;
+  }
+
   private open(target: UpstreamTarget, knowledge: Knowledge): Opening {
     return new Opening(target, knowledge, this.context);
   }
 
   private adopt(session: Session): void {
     session.onListChanged = (what) => this.noteChange(what);
-    // One listener hears what all sessions would: lists belong to the server, not to the session.
+    this.chooseListener();
+  }
+
+  /** One listener hears what all sessions would: lists belong to the server, not to the session. */
+  private chooseListener(): void {
     if (this.listener && !this.listener.ended) return;
-    this.listener = session;
-    session.listen();
+    const live = [...this.entries.values()].find(({ opening }) => opening.session && !opening.session.ended);
+    this.listener = live?.opening.session;
+    this.listener?.listen();
   }
 
   private noteChange(what: ListChange): void {
@@ -185,7 +190,11 @@ export class Connection {
   /** Out of use at once; closed when the calls under way on it are over. */
   private remove(opening: Opening): void {
     for (const [key, entry] of this.entries) if (entry.opening === opening) this.entries.delete(key);
-    if (this.listener === opening.session) this.listener = undefined;
+    if (this.listener && this.listener === opening.session) {
+      this.listener = undefined;
+      // Not before all that is to be closed now is.
+      queueMicrotask(() => this.chooseListener());
+    }
     opening.retire(new UpstreamError('closed', 'The session was closed.'));
   }
 }

@@ -47,8 +47,9 @@ export class Opening {
 
   /** Ends the attempt, or the session that came of it; its calls under way end with it. */
   async close(reason: UpstreamError): Promise<void> {
-    if (this.session) await this.session.close(reason);
-    else this.giveUp(reason);
+    if (this.session) return this.session.close(reason);
+    this.giveUp(reason);
+    await this.settled.catch(() => undefined);
   }
 
   /** Nobody new will use it; whoever does already, or waits for it, may finish. */

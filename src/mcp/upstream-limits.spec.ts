@@ -255,6 +255,15 @@ describe('a session', () => {
     await pool.describe(targetOf(upstream, { principal: 'second' }));
     expect(upstream.standing()).toBe(1);
   });
+
+  it('takes over listening from one that is closed', async () => {
+    const upstream = await harness.running(startHostile());
+    const pool = harness.pool({ sessionsPerConnection: 2 });
+    for (const principal of ['a', 'b', 'c', 'd']) await pool.describe(targetOf(upstream, { principal }));
+    await until(() => upstream.standing() === 1);
+    upstream.setTools([]);
+    await until(() => harness.changes.length === 1);
+  });
 });
 
 describe('the era of a server', () => {

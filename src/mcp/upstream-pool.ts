@@ -132,7 +132,7 @@ export class UpstreamPool {
     await connection?.close(reason);
   }
 
-  /** Ends everything; later requests are refused with `closed`. Resolves when no process of ours is left. */
+  /** Ends everything; later requests are refused with `closed`. Resolves when the sessions and their processes have ended. */
   async close(): Promise<void> {
     this.runner.refuse();
     clearInterval(this.sweeper);
