@@ -39,6 +39,7 @@ function newStage(name) {
   return { root, workdir: '/', environment: {}, volumes: [], command: null, health: null };
 }
 
+const started = new Set();
 const stages = new Map();
 let stage = null;
 let image = null;
@@ -132,6 +133,7 @@ function inImage([program, ...parameters], environment = {}) {
 
 async function start(environment) {
   const child = spawn(...inImage(image.command, environment));
+  started.add(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
@@ -140,20 +142,14 @@ async function start(environment) {
     const check = spawn(...inImage(image.health, environment));
     return (await once(check, 'exit'))[0] === 0;
   };
-  const started = Date.now();
-  try {
-    await until(isHealthy, 60_000, () => `the health check did not pass:\n${output}`);
-  } catch (error) {
-    child.kill('SIGKILL');
-    throw error;
-  }
-  console.log(`  healthy after ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  const began = Date.now();
+  await until(isHealthy, 60_000, () => `the health check did not pass:\n${output}`);
+  console.log(`  healthy after ${((Date.now() - began) / 1000).toFixed(1)} s`);
   return {
     output: () => output,
     async stop() {
       child.kill('SIGTERM');
       const code = await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 30_000, 'late').unref())]);
-      if (code === 'late') child.kill('SIGKILL');
       if (code !== 0) throw new Error(`SIGTERM ended in ${code}:\n${output}`);
       console.log('  SIGTERM: exit 0');
     },
@@ -221,6 +217,12 @@ try {
   await second.stop();
   console.log('The steps of the Dockerfile work');
 } finally {
+  // After a failure: it takes its PostgreSQL with it.
+  for (const child of started) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
   execFileSync('chmod', ['-R', 'u+w', temporary]);
   rmSync(temporary, { recursive: true, force: true });
 }
