@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Put, Query
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
-import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
+import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
 import { Page } from '../../platform/http/paging.js';
 import { UuidParameter } from '../../platform/http/parameters.js';
 import { ConnectionChangesService } from './connection-changes.service.js';
@@ -85,7 +85,7 @@ export class ConnectionsController {
   }
 
   @Delete(':id')
-  @HttpCode(204)
+  @NoContent()
   @ApiOperation({ summary: 'Delete a server connection' })
   @ApiErrors(403, 404)
   remove(@CurrentActor() actor: Actor, @Param('id', connectionId) id: string): Promise<void> {

@@ -129,7 +129,8 @@ export class ConnectionsService {
   }
 
   /** Those with this slug: at most one per organization. */
-  findServers(organizations: readonly string[], slug: string): Promise<ServerFacts[]> {
+  async findServers(organizations: readonly string[], slug: string): Promise<ServerFacts[]> {
+    if (organizations.length === 0) return [];
     return this.servers(organizations).andWhere('c.slug = :slug', { slug }).getRawMany<ServerFacts>();
   }
 

@@ -70,6 +70,7 @@ export class ToolCatalogService implements OnModuleDestroy {
 
   /** At most one per organization. */
   async find(organizationIds: readonly string[], publicId: string): Promise<ToolFacts[]> {
+    if (organizationIds.length === 0) return [];
     const key = `${[...organizationIds].sort().join(',')} ${publicId}`;
     const known = this.known.get(key);
     if (known) return known;

@@ -2,7 +2,7 @@ import { Body, Controller, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Public, Requires } from '../../platform/auth/decorators.js';
-import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
+import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
 import { ChangePassword, Credentials, RefreshRequest, type MeResponse, type TokenPair } from './auth.dto.js';
 import { ProfileService } from './profile.service.js';
 import { SessionsService } from './sessions.service.js';
@@ -58,7 +58,7 @@ export class AuthController {
 
   @Requires('signed-in')
   @Post('logout')
-  @HttpCode(204)
+  @NoContent()
   @ApiOperation({ summary: 'End the session of this token' })
   logout(@CurrentActor() actor: Actor): Promise<void> {
     return this.sessions.logout(actor);
@@ -74,7 +74,7 @@ export class AuthController {
 
   @Requires('signed-in')
   @Put('password')
-  @HttpCode(204)
+  @NoContent()
   @ApiOperation({ summary: 'Change the own password; ends all sessions' })
   @ApiErrors(400)
   changePassword(@CurrentActor() actor: Actor, @Body() body: ChangePassword): Promise<void> {

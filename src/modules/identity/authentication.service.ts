@@ -113,11 +113,12 @@ export class AuthenticationService implements OnModuleDestroy {
   private async provision(token: VerifiedToken): Promise<ActorRow | undefined> {
     if (token.issuedBy !== 'provider' || !this.environment.JWT_AUTO_PROVISION || token.subject.length > 255)
       return undefined;
-    const created = await this.database.manager.query<unknown[]>(
+    // Two first requests at once: one of them makes the user, both find it.
+    await this.database.manager.query(
       `INSERT INTO users (id, username) VALUES ($1, $2)
-       ON CONFLICT (lower(username)) WHERE deleted_at IS NULL DO NOTHING RETURNING id`,
+       ON CONFLICT (lower(username)) WHERE deleted_at IS NULL DO NOTHING`,
       [uuidv7(), token.subject],
     );
-    return created.length > 0 ? this.readRights(token) : undefined;
+    return this.readRights(token);
   }
 }

@@ -1,8 +1,8 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
-import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
+import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
 import { Page, PageQuery } from '../../platform/http/paging.js';
 import { UuidParameter } from '../../platform/http/parameters.js';
 import { OrganizationMembersService } from './organization-members.service.js';
@@ -75,7 +75,7 @@ export class OrganizationsController {
   }
 
   @Delete(':id')
-  @HttpCode(204)
+  @NoContent()
   @ApiOperation({ summary: 'Delete an organization (operators)' })
   @ApiErrors(403, 404)
   remove(@CurrentActor() actor: Actor, @Param('id', organizationId) id: string): Promise<void> {
@@ -120,7 +120,7 @@ export class OrganizationsController {
   }
 
   @Delete(':id/members/:userId')
-  @HttpCode(204)
+  @NoContent()
   @ApiOperation({ summary: 'Remove a member, also from the workspaces of the organization' })
   @ApiErrors(403, 404, 409)
   removeMember(

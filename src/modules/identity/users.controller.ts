@@ -1,8 +1,8 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Patch, Post, Put, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
-import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
+import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
 import { Page, PageQuery } from '../../platform/http/paging.js';
 import { UuidParameter } from '../../platform/http/parameters.js';
 import { CreateUser, SetPassword, UpdateUser, type UserResponse } from './users.dto.js';
@@ -56,7 +56,7 @@ export class UsersController {
   }
 
   @Put(':id/password')
-  @HttpCode(204)
+  @NoContent()
   @ApiOperation({ summary: 'Set a password; ends all sessions of the user' })
   @ApiErrors(400, 404)
   setPassword(@Param('id', userId) id: string, @Body() body: SetPassword): Promise<void> {
@@ -64,7 +64,7 @@ export class UsersController {
   }
 
   @Delete(':id')
-  @HttpCode(204)
+  @NoContent()
   @ApiOperation({ summary: 'Delete a user' })
   @ApiErrors(404, 409)
   remove(@CurrentActor() actor: Actor, @Param('id', userId) id: string): Promise<void> {

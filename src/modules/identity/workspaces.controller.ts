@@ -1,8 +1,8 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
-import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
+import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
 import { Page, PageQuery } from '../../platform/http/paging.js';
 import { UuidParameter } from '../../platform/http/parameters.js';
 import type { MemberResponse } from './organizations.dto.js';
@@ -77,7 +77,7 @@ export class WorkspacesController {
   }
 
   @Delete(':id')
-  @HttpCode(204)
+  @NoContent()
   @ApiOperation({ summary: 'Delete a workspace' })
   @ApiErrors(403, 404)
   remove(@CurrentActor() actor: Actor, @Param('id', workspaceId) id: string): Promise<void> {
@@ -122,7 +122,7 @@ export class WorkspacesController {
   }
 
   @Delete(':id/members/:userId')
-  @HttpCode(204)
+  @NoContent()
   @ApiOperation({ summary: 'Remove a member from a workspace' })
   @ApiErrors(403, 404)
   removeMember(

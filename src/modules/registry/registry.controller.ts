@@ -1,8 +1,8 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
-import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
+import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
 import { Page } from '../../platform/http/paging.js';
 import { IntegerParameter } from '../../platform/http/parameters.js';
 import {
@@ -87,7 +87,7 @@ export class RegistryController {
   }
 
   @Delete(':id')
-  @HttpCode(204)
+  @NoContent()
   @ApiOperation({ summary: 'Delete a server type that no connection uses' })
   @ApiErrors(403, 404, 409)
   remove(@CurrentActor() actor: Actor, @Param('id', typeId) id: number): Promise<void> {

@@ -54,11 +54,7 @@ export class ServersService {
   /** @throws DomainError 404, 409 `organization_ambiguous` */
   async find(actor: Actor, serverId: string, organization: string | undefined): Promise<ServerFacts> {
     const organizations = canBeAnId(serverId) ? candidateOrganizations(actor, organization) : [];
-    return theOnly(
-      await this.connections.findServers(organizations, serverId),
-      'server',
-      serverId.slice(0, 200),
-    );
+    return theOnly(await this.connections.findServers(organizations, serverId), 'server', serverId.slice(0, 200));
   }
 
   /**

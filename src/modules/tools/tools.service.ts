@@ -42,11 +42,7 @@ export class ToolsService {
 
   private async find(actor: Actor, id: string, organization: string | undefined): Promise<ToolFacts> {
     const organizations = canBeAnId(id) ? this.visibleOrganizations(actor, organization) : [];
-    return theOnly(
-      await this.catalog.find(organizations, id),
-      'tool',
-      id.slice(0, 200),
-    );
+    return theOnly(await this.catalog.find(organizations, id), 'tool', id.slice(0, 200));
   }
 
   private visibleOrganizations(actor: Actor, named: string | undefined): string[] {

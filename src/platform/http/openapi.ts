@@ -1,4 +1,4 @@
-import { applyDecorators } from '@nestjs/common';
+import { applyDecorators, HttpCode } from '@nestjs/common';
 import { ApiProperty, ApiResponse } from '@nestjs/swagger';
 
 /** The one error body. */
@@ -51,4 +51,9 @@ function schemaOf(example: unknown): Record<string, unknown> {
     };
   }
   return { type: typeof example === 'number' && Number.isInteger(example) ? 'integer' : typeof example };
+}
+
+/** For operations that have nothing to say when they are done. */
+export function NoContent(): MethodDecorator {
+  return applyDecorators(HttpCode(204), ApiResponse({ status: 204, description: 'Done' }));
 }
