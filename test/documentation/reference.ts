@@ -57,7 +57,7 @@ function variables(): string {
 function defaultOf({ defaultText }: VariableDescription, value: unknown): string {
   if (defaultText !== undefined) return defaultText;
   const isNone = value === undefined || value === '' || (Array.isArray(value) && value.length === 0);
-  return isNone ? 'none' : `\`${String(value)}\``;
+  return isNone ? 'none' : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }
 
 function errors(): string {
