@@ -1,6 +1,7 @@
 import { Global, Module, OnApplicationShutdown } from '@nestjs/common';
 import { EgressClient } from '../platform/egress/egress-client.js';
 import { EventsService } from '../platform/events/events.service.js';
+import { MetricsService } from '../platform/telemetry/metrics.service.js';
 import { UpstreamPool } from './upstream-pool.js';
 import { upstreamListChanged } from './upstream.events.js';
 
@@ -24,7 +25,23 @@ const CLIENT_INFO = { name: 'mcp-control-plane', version: '0.1.0' };
   exports: [UpstreamPool],
 })
 export class McpModule implements OnApplicationShutdown {
-  constructor(private readonly pool: UpstreamPool) {}
+  constructor(
+    private readonly pool: UpstreamPool,
+    metrics: MetricsService,
+  ) {
+    metrics.gauge('upstream_sessions', 'Open sessions with upstream servers', () => pool.statistics().sessions);
+    metrics.gauge(
+      'upstream_requests_in_flight',
+      'Requests that upstream servers work on',
+      () => pool.statistics().inFlight,
+    );
+    metrics.gauge('upstream_requests_queued', 'Requests that wait for their turn', () => pool.statistics().queued);
+    metrics.gauge(
+      'upstream_circuits_open',
+      'Connections that are left alone after failures',
+      () => pool.statistics().circuits.open,
+    );
+  }
 
   async onApplicationShutdown(): Promise<void> {
     await this.pool.close();

@@ -3,7 +3,7 @@ import { validate as isUuid } from 'uuid';
 import { notFound } from './domain-error.js';
 
 /** Largest value of PostgreSQL's integer. */
-const LARGEST_INTEGER = 2_147_483_647;
+export const LARGEST_INTEGER = 2_147_483_647;
 
 /** A UUID in the path. A malformed one is as unknown as a foreign one: 404. */
 export class UuidParameter implements PipeTransform<string, string> {
