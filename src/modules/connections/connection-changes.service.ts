@@ -1,8 +1,11 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, OnModuleInit } from '@nestjs/common';
 import type { Actor } from '../../platform/auth/actor.js';
+import type { Transaction } from '../../platform/database/transaction.js';
 import { DomainError, invalid } from '../../platform/http/domain-error.js';
+import { OrganizationsService } from '../identity/organizations.service.js';
 import { ConnectionSettingsService } from './connection-settings.service.js';
 import { Connection } from './connection.entity.js';
+import { connectionChanged } from './connections.events.js';
 import type { ConnectionResponse, ReplaceCredentials, UpdateConnection } from './connections.dto.js';
 import { ConnectionsService } from './connections.service.js';
 
@@ -11,11 +14,16 @@ const MOST_ATTEMPTS = 5;
 
 /** Changes of a connection by those who may: name, switch, options and credentials. */
 @Injectable()
-export class ConnectionChangesService {
+export class ConnectionChangesService implements OnModuleInit {
   constructor(
     private readonly connections: ConnectionsService,
     private readonly settings: ConnectionSettingsService,
+    private readonly organizations: OrganizationsService,
   ) {}
+
+  onModuleInit(): void {
+    this.organizations.onRemoval((transaction, organizationId) => this.removeAll(transaction, organizationId));
+  }
 
   async update(actor: Actor, id: string, body: UpdateConnection): Promise<ConnectionResponse> {
     const current = await this.connections.required(actor, id, 'admin');
@@ -71,5 +79,15 @@ export class ConnectionChangesService {
       addressDigest: settings.addressDigest,
       serverUrl: settings.rendered.displayUrl,
     };
+  }
+
+  /** Tombstones without credentials, as of single ones. */
+  private async removeAll(transaction: Transaction, organizationId: string): Promise<void> {
+    const [removed] = await transaction.manager.query<[{ id: string }[], number]>(
+      `UPDATE connections SET deleted_at = now(), server_type_id = NULL, sealed_auth = '', is_active = false
+        WHERE organization_id = $1 AND deleted_at IS NULL RETURNING id`,
+      [organizationId],
+    );
+    for (const { id } of removed) await transaction.publish(connectionChanged(id, organizationId));
   }
 }

@@ -38,7 +38,7 @@ export class ConnectionTargetsService implements OnModuleDestroy {
     private readonly pool: UpstreamPool,
     events: EventsService,
   ) {
-    this.invalidation = events.of(CONNECTION_CHANGED, SERVER_TYPE_CHANGED).subscribe((event) => {
+    this.invalidation = events.on([CONNECTION_CHANGED, SERVER_TYPE_CHANGED], (event) => {
       this.changes++;
       if (event.type !== CONNECTION_CHANGED) return this.known.clear();
       this.known.delete(String(event.connection_id));

@@ -247,7 +247,7 @@ describe('testing a connection', () => {
     });
 
     // Until DiscoveryService asks `connections.inspectable` instead of `required(..., 'admin')`; then plain `it`.
-    it.failing('is for operators only when it is discovered, too', async () => {
+    it('is for operators only when it is discovered, too', async () => {
       const id = await created({}, generic([HOSTILE_PROGRAM]), app.admin);
       const path = `${CONNECTIONS}${id}/discover/`;
       expectError(await acme.owner.post(path, {}), 403, 'forbidden');

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { IdentityModule } from '../identity/identity.module.js';
 import { RegistryModule } from '../registry/registry.module.js';
 import { ConnectionChangesService } from './connection-changes.service.js';
 import { ConnectionSettingsService } from './connection-settings.service.js';
@@ -11,7 +12,7 @@ import { ConnectionsService } from './connections.service.js';
 
 /** What an organization is connected to, and the credentials for it. */
 @Module({
-  imports: [TypeOrmModule.forFeature([Connection]), RegistryModule],
+  imports: [TypeOrmModule.forFeature([Connection]), IdentityModule, RegistryModule],
   controllers: [ConnectionsController],
   providers: [
     ConnectionChangesService,

@@ -1,5 +1,6 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsInt, IsString, Max, MaxLength, Min } from 'class-validator';
+import { MayBeLeftOut } from '../../platform/http/body-rules.js';
 import type { DiscoveryStatus } from './discovery-run.entity.js';
 import type { RunOutcome } from './discovery-runner.service.js';
 
@@ -14,7 +15,7 @@ export class DiscoverRequest {
     example: ['project', 'issue'],
     description: 'Only these types; all where left out',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsArray()
   @ArrayMaxSize(MOST_TYPES)
   @IsString({ each: true })
@@ -22,7 +23,7 @@ export class DiscoverRequest {
   resource_types?: string[];
 
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: MOST_RESULTS, example: 100 })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsInt()
   @Min(1)
   @Max(MOST_RESULTS)

@@ -1,5 +1,5 @@
 import { Injectable, Logger, OnApplicationShutdown } from '@nestjs/common';
-import { debounceTime, groupBy, mergeMap, type Subscription } from 'rxjs';
+import type { Subscription } from 'rxjs';
 import type { SelectQueryBuilder } from 'typeorm';
 import { upstreamFailure } from '../../mcp/upstream-failure.js';
 import { UPSTREAM_LIST_CHANGED } from '../../mcp/upstream.events.js';
@@ -22,8 +22,8 @@ import {
   type DiscoveryRunRow,
 } from './discovery.dto.js';
 
-/** A server that announces changes in a storm is asked again when it has been quiet for this long. */
-const QUIET_MS = 1_000;
+/** Changes that a server announces within this time are looked at together. */
+const GATHER_MS = 1_000;
 
 /** Discoveries that people ask for, and those that a server's own `list_changed` asks for. */
 @Injectable()
@@ -32,6 +32,8 @@ export class DiscoveryService implements OnApplicationShutdown {
   private readonly listChanges: Subscription;
   private readonly background = new Set<Promise<unknown>>();
   private readonly shutdown = new AbortController();
+  /** Connections that are about to be looked at because their server announced a change. */
+  private readonly following = new Map<string, NodeJS.Timeout>();
 
   constructor(
     private readonly database: Database,
@@ -39,23 +41,18 @@ export class DiscoveryService implements OnApplicationShutdown {
     private readonly runner: DiscoveryRunnerService,
     events: EventsService,
   ) {
-    this.listChanges = events
-      .of(UPSTREAM_LIST_CHANGED)
-      .pipe(
-        groupBy((event) => event.connection_id),
-        mergeMap((ofOneConnection) => ofOneConnection.pipe(debounceTime(QUIET_MS))),
-      )
-      .subscribe(({ connection_id: id }) => typeof id === 'string' && void this.runInBackground(id, EVERYTHING));
+    this.listChanges = events.on([UPSTREAM_LIST_CHANGED], (event) => this.followChange(event.connection_id));
   }
 
   async onApplicationShutdown(): Promise<void> {
     this.listChanges.unsubscribe();
+    this.following.forEach((timer) => clearTimeout(timer));
     this.shutdown.abort();
     await Promise.allSettled(this.background);
   }
 
   async discover(actor: Actor, connectionId: string, request: DiscoverRequest): Promise<DiscoverResponse> {
-    await this.connections.required(actor, connectionId, 'admin');
+    await this.connections.inspectable(actor, connectionId);
     const runId = await this.runner.announce(connectionId);
     try {
       return toDiscoverResponse(await this.runner.run(runId, connectionId, scopeOf(request)));
@@ -70,7 +67,7 @@ export class DiscoveryService implements OnApplicationShutdown {
     connectionId: string,
     request: DiscoverRequest,
   ): Promise<DiscoveryRunResponse> {
-    await this.connections.required(actor, connectionId, 'admin');
+    await this.connections.inspectable(actor, connectionId);
     return this.getRun(actor, connectionId, await this.runInBackground(connectionId, scopeOf(request)));
   }
 
@@ -88,14 +85,35 @@ export class DiscoveryService implements OnApplicationShutdown {
     return toDiscoveryRunResponse(row);
   }
 
-  private async runInBackground(connectionId: string, scope: DiscoveryScope): Promise<string> {
+  /** One discovery for all that is announced within a moment, and never two at once of the same server. */
+  private followChange(connectionId: unknown): void {
+    if (typeof connectionId !== 'string' || this.following.has(connectionId)) return;
+    const timer = setTimeout(() => {
+      this.runInBackground(connectionId, EVERYTHING, () => this.following.delete(connectionId)).catch(
+        (error: Error) => {
+          this.following.delete(connectionId);
+          this.logger.warn({ connection: connectionId, reason: error.message }, 'a discovery could not be announced');
+        },
+      );
+    }, GATHER_MS);
+    this.following.set(connectionId, timer);
+  }
+
+  private async runInBackground(
+    connectionId: string,
+    scope: DiscoveryScope,
+    onEnd: () => void = () => undefined,
+  ): Promise<string> {
     const runId = await this.runner.announce(connectionId);
     const running = this.runner
       .run(runId, connectionId, scope, this.shutdown.signal)
       .catch((error: Error) =>
         this.logger.warn({ connection: connectionId, run: runId, reason: error.message }, 'a discovery failed'),
       )
-      .finally(() => this.background.delete(running));
+      .finally(() => {
+        this.background.delete(running);
+        onEnd();
+      });
     this.background.add(running);
     return runId;
   }

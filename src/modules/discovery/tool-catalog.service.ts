@@ -48,7 +48,7 @@ export class ToolCatalogService implements OnModuleDestroy {
     private readonly database: Database,
     events: EventsService,
   ) {
-    this.invalidation = events.of(DISCOVERY_FINISHED, CONNECTION_CHANGED).subscribe(() => this.known.clear());
+    this.invalidation = events.on([DISCOVERY_FINISHED, CONNECTION_CHANGED], () => this.known.clear());
   }
 
   onModuleDestroy(): void {

@@ -57,7 +57,7 @@ export class AuthenticationService implements OnModuleDestroy {
     events: EventsService,
   ) {
     // Rights hang together (a workspace's organization, an operator's users), so a change forgets them all: they are cheap to read.
-    this.invalidation = events.of(IDENTITY_CHANGED).subscribe(() => this.rights.clear());
+    this.invalidation = events.on([IDENTITY_CHANGED], () => this.rights.clear());
   }
 
   onModuleDestroy(): void {

@@ -38,6 +38,6 @@ import { WorkspacesService } from './workspaces.service.js';
     WorkspaceMembersService,
     WorkspacesService,
   ],
-  exports: [AuthenticationService],
+  exports: [AuthenticationService, OrganizationsService],
 })
 export class IdentityModule {}

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsOptional, IsString, IsUUID, MaxLength, MinLength } from 'class-validator';
+import { IsIn, IsString, IsUUID, MaxLength, MinLength } from 'class-validator';
+import { IsStorable, lowerCased, MayBeLeftOut } from '../../platform/http/body-rules.js';
 import type { OrganizationRole } from '../../platform/auth/actor.js';
 import { trimmed } from '../../platform/http/body-values.js';
 import type { UserReference } from './users.dto.js';
@@ -11,12 +12,14 @@ export class CreateOrganization {
   @ApiProperty({ example: 'Acme Corp' })
   @Transform(trimmed)
   @IsString()
+  @IsStorable()
   @MinLength(1)
   @MaxLength(200)
   name: string;
 
   @ApiPropertyOptional({ format: 'uuid', description: 'User who becomes its owner; the caller where left out' })
-  @IsOptional()
+  @MayBeLeftOut()
+  @Transform(lowerCased)
   @IsUUID()
   owner?: string;
 }
@@ -25,6 +28,7 @@ export class UpdateOrganization {
   @ApiProperty({ example: 'Acme Corporation' })
   @Transform(trimmed)
   @IsString()
+  @IsStorable()
   @MinLength(1)
   @MaxLength(200)
   name: string;

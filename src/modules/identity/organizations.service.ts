@@ -3,7 +3,7 @@ import type { SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { organizationIds, type Actor } from '../../platform/auth/actor.js';
 import { nameTaken } from '../../platform/database/database-errors.js';
-import { Database } from '../../platform/database/transaction.js';
+import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { forbidden, notFound } from '../../platform/http/domain-error.js';
 import { Page, PageQuery, readPage } from '../../platform/http/paging.js';
 import { identityChanged } from './identity.events.js';
@@ -18,10 +18,19 @@ import {
 } from './organizations.dto.js';
 import { User } from './user.entity.js';
 
+export type RemovalStep = (transaction: Transaction, organizationId: string) => Promise<void>;
+
 /** Operators see and edit every organization; everybody else sees their own. */
 @Injectable()
 export class OrganizationsService {
+  private readonly removals: RemovalStep[] = [];
+
   constructor(private readonly database: Database) {}
+
+  /** What modules further along the ladder have to undo with an organization, in the same transaction. */
+  onRemoval(step: RemovalStep): void {
+    this.removals.push(step);
+  }
 
   async list(actor: Actor, page: PageQuery): Promise<Page<OrganizationResponse>> {
     return (await readPage<OrganizationRow, Organization>(this.visible(actor), 'o.id', page, 'uuid')).map(
@@ -63,6 +72,7 @@ export class OrganizationsService {
     await this.editable(actor, id);
     await this.database.transaction(async (transaction) => {
       await transaction.manager.update(Organization, { id }, { deletedAt: new Date() });
+      for (const step of this.removals) await step(transaction, id);
       await transaction.publish(identityChanged(null));
     });
   }

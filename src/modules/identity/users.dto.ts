@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsBoolean, IsEmail, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import { IsBoolean, IsEmail, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import { MayBeLeftOut } from '../../platform/http/body-rules.js';
 import { LONGEST_PASSWORD, SHORTEST_PASSWORD } from './auth.dto.js';
 import type { User } from './user.entity.js';
 
@@ -14,36 +15,36 @@ export class CreateUser {
   username: string;
 
   @ApiPropertyOptional({ format: 'password', description: 'Left out for people who come from the OpenID provider' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsString()
   @MinLength(SHORTEST_PASSWORD)
   @MaxLength(LONGEST_PASSWORD)
   password?: string;
 
   @ApiPropertyOptional({ example: 'jane@acme.example' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsEmail()
   email?: string;
 
   @ApiPropertyOptional({ default: false })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsBoolean()
   is_operator?: boolean;
 }
 
 export class UpdateUser {
   @ApiPropertyOptional({ example: 'jane@acme.example' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsEmail()
   email?: string;
 
   @ApiPropertyOptional()
-  @IsOptional()
+  @MayBeLeftOut()
   @IsBoolean()
   is_operator?: boolean;
 
   @ApiPropertyOptional({ description: 'False ends all sessions and refuses new ones' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsBoolean()
   is_active?: boolean;
 }

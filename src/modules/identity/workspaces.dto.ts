@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsOptional, IsString, IsUUID, MaxLength, MinLength } from 'class-validator';
+import { IsStorable, lowerCased, MayBeLeftOut } from '../../platform/http/body-rules.js';
 import type { WorkspaceRole } from '../../platform/auth/actor.js';
 import { trimmed } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
@@ -16,35 +17,40 @@ export class ListWorkspaces extends PageQuery {
 
 export class CreateWorkspace {
   @ApiProperty({ format: 'uuid', example: '123e4567-e89b-12d3-a456-426614174111' })
+  @Transform(lowerCased)
   @IsUUID()
   organization: string;
 
   @ApiProperty({ example: 'Product Development' })
   @Transform(trimmed)
   @IsString()
+  @IsStorable()
   @MinLength(1)
   @MaxLength(200)
   name: string;
 
   @ApiPropertyOptional()
-  @IsOptional()
+  @MayBeLeftOut()
   @IsString()
+  @IsStorable()
   @MaxLength(2_000)
   description?: string;
 }
 
 export class UpdateWorkspace {
   @ApiPropertyOptional({ example: 'Product Development' })
-  @IsOptional()
+  @MayBeLeftOut()
   @Transform(trimmed)
   @IsString()
+  @IsStorable()
   @MinLength(1)
   @MaxLength(200)
   name?: string;
 
   @ApiPropertyOptional()
-  @IsOptional()
+  @MayBeLeftOut()
   @IsString()
+  @IsStorable()
   @MaxLength(2_000)
   description?: string;
 }

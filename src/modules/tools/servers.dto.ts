@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsOptional, IsString, IsUUID, Matches, MaxLength, MinLength } from 'class-validator';
+import { lowerCased, MayBeLeftOut } from '../../platform/http/body-rules.js';
 import { trimmed } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import type { ServerResourceRow } from '../discovery/resources.service.js';
@@ -28,7 +29,8 @@ export class AddServer {
   server_name: string;
 
   @ApiPropertyOptional({ format: 'uuid', description: 'Where you administer several organizations' })
-  @IsOptional()
+  @MayBeLeftOut()
+  @Transform(lowerCased)
   @IsUUID()
   organization?: string;
 }

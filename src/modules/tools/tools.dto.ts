@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsObject, IsOptional, IsString, IsUUID, MaxLength } from 'class-validator';
+import { MayBeLeftOut } from '../../platform/http/body-rules.js';
 import { AsSent } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import type { ToolFacts } from '../discovery/tool-catalog.service.js';
@@ -52,7 +53,7 @@ export class ExecuteTool {
     example: { location: 'Berlin' },
     description: "By the tool's parameters",
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @AsSent()
   @IsObject()
   arguments?: Record<string, unknown>;

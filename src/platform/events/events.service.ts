@@ -1,7 +1,7 @@
 import { Injectable, Logger, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { Observable, Subject, filter } from 'rxjs';
+import { filter, Subject, type Subscription } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 
 /** Ids only: a payload of NOTIFY holds at most 8,000 bytes, and whoever needs more reads it under its own rights. */
@@ -47,18 +47,23 @@ export class EventsService implements OnApplicationBootstrap, OnApplicationShutd
     this.subject.complete();
   }
 
-  /** Events of the named types, from this and every other replica, and `resync`. */
-  of(...types: string[]): Observable<DomainEvent> {
-    return this.subject.pipe(filter((event) => event.type === RESYNC.type || types.includes(event.type)));
+  /** Tells `handler` of events of these types, from this and every other replica, and of `resync`. */
+  on(types: readonly string[], handler: (event: DomainEvent) => void): Subscription {
+    return this.subject
+      .pipe(filter((event) => event.type === RESYNC.type || types.includes(event.type)))
+      .subscribe((event) => {
+        try {
+          handler(event);
+        } catch (error) {
+          // rxjs would throw it into nowhere, which ends the process.
+          this.logger.error({ err: error, event: event.type }, 'an event handler failed');
+        }
+      });
   }
 
-  /** Hands an event to the subscribers of this process. One that throws does not keep the others from it. */
+  /** Hands an event to the subscribers of this process. */
   dispatch(event: DomainEvent): void {
-    try {
-      this.subject.next(event);
-    } catch (error) {
-      this.logger.error({ err: error, event: event.type }, 'an event subscriber failed');
-    }
+    this.subject.next(event);
   }
 
   /** Queues the event for the other replicas; PostgreSQL sends it when the transaction commits. */

@@ -1,8 +1,13 @@
-import { Global, Module, OnApplicationShutdown } from '@nestjs/common';
+import { Global, Logger, Module, OnApplicationShutdown } from '@nestjs/common';
 import { SchemaChecker } from './schema-checker.js';
 
+function checker(): SchemaChecker {
+  const logger = new Logger('schemas');
+  return new SchemaChecker({ warn: (message) => logger.warn(message) });
+}
+
 @Global()
-@Module({ providers: [{ provide: SchemaChecker, useFactory: () => new SchemaChecker() }], exports: [SchemaChecker] })
+@Module({ providers: [{ provide: SchemaChecker, useFactory: checker }], exports: [SchemaChecker] })
 export class SchemasModule implements OnApplicationShutdown {
   constructor(private readonly checker: SchemaChecker) {}
 
