@@ -43,7 +43,7 @@ describe('the running product', () => {
     const { id } = body.find((row: { server_id: string }) => row.server_id === 'many');
     many.become({ tools: manyTools(TOOLS), pageSize: 100, capabilities: { tools: {} } });
     const seed = Number(process.env.FAULT_SEED ?? Date.now() % 100_000);
-    console.info(`seed ${seed}`);
+    process.stderr.write(`seed ${seed}\n`);
     const states: number[] = [];
     for (let round = 0; round < 6; round++) {
       const request = product.client.post(`/api/v1/mcp/connections/${id}/discover/`).catch(() => null);

@@ -158,6 +158,15 @@ describe('discovery', () => {
     expectError(await other.owner.post(`/api/v1/mcp/resources/${id}/read/`), 404, 'resource_not_found');
   });
 
+  it('answers an id that nobody has as the specification says', async () => {
+    expect((await acme.owner.get('/api/v1/mcp/resources/999999/')).body).toEqual({
+      error: 'resource_not_found',
+      message: 'The requested resource was not found',
+      details: { resource_id: 999999 },
+      request_id: expect.any(String),
+    });
+  });
+
   it('reads a resource by its id', async () => {
     const [row] = (await resources(`connection=${connection}&search=First memo`)).body as [{ id: number }];
     const answer = await acme.owner.post(`/api/v1/mcp/resources/${row.id}/read/`);
