@@ -30,6 +30,11 @@ try {
   const [shown] = blocks.filter(({ kind }) => kind === 'text tour console');
   for (const line of shown.text.split('\n')) expectLine(console_.text.split('\n'), line);
 
+  for (const page of ['docs', 'docs-json', 'health/ready', 'metrics']) {
+    const { status } = await fetch(`http://127.0.0.1:${ports[PRODUCT_PORT]}/${page}`);
+    if (status !== 200) throw new Error(`/${page} answers ${status}`);
+  }
+
   const commands = blocks.filter(({ kind }) => kind === 'bash tour');
   const script = path.join(folder, 'tour.sh');
   await writeFile(script, commands.map(({ text }) => `${text}\n${waiting(text)}echo '${MARK}'\n`).join(''));
