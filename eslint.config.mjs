@@ -63,6 +63,10 @@ export default tseslint.config(
         { selector: 'ExportAllDeclaration', message: 'No barrels: name what you export.' },
       ],
       '@typescript-eslint/no-restricted-imports': ['error', { paths: [...refused, ...outbound] }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'URL', property: 'canParse', message: 'Use parsedUrl: it is wrong about Latin-1 in Node 20.' },
+      ],
       'no-restricted-globals': [
         'error',
         ...['fetch', 'WebSocket', 'XMLHttpRequest', 'EventSource'].map((name) => ({ name, message })),

@@ -16,6 +16,7 @@ import {
 import { PendingAnswers } from './pending-answers.js';
 import { UpstreamError, type UpstreamLimits } from './upstream.js';
 import type { Wire } from './wire.js';
+import { parsedUrl } from '../platform/egress/parse-url.js';
 
 export interface SseWireOptions {
   egress: Pick<EgressClient, 'fetch'>;
@@ -154,7 +155,7 @@ export class SseWire implements Wire {
   /** Same origin only: the credentials go there too (2024-11-05 says nothing; both SDKs insist on it). */
   private endpointOf(data: string): string {
     const { url } = this.options;
-    const endpoint = URL.canParse(data, url) ? new URL(data, url) : undefined;
+    const endpoint = parsedUrl(data, url);
     if (endpoint && endpoint.origin === new URL(url).origin) return endpoint.href;
     throw new UpstreamError(
       'protocol_error',

@@ -1,3 +1,4 @@
+import { parsedUrl } from '../../platform/egress/parse-url.js';
 import { invalid } from '../../platform/http/domain-error.js';
 import type { UpstreamTransport } from '../../mcp/upstream.js';
 import type { ServerType } from './server-type.entity.js';
@@ -43,7 +44,7 @@ function renderHttp(
   const place = placeholdersOf(transport.url)[0];
   const field = place ? `${place.source === 'auth' ? 'auth_data' : 'config_options'}.${place.field}` : 'server';
   const text = renderUrl(transport.url, values);
-  const url = text !== null && URL.canParse(text) ? new URL(text) : null;
+  const url = text === null ? null : parsedUrl(text);
   if (!url) throw invalid({ [field]: ['must give an address such as https://mcp.example.com/mcp'] });
   return {
     transport: { type: transport.type, url: url.href, headers: renderHeaders(transport.headers, values) },
@@ -60,8 +61,8 @@ function displayUrl(type: Renderable, template: string, values: TemplateValues):
   );
   const text = renderUrl(template, { auth: masked, options: values.options });
   // The address itself is a secret, or its host or port is.
-  if (text === null || !URL.canParse(text)) return `${type.qualifiedName} (address withheld)`;
-  const url = new URL(text);
+  const url = text === null ? null : parsedUrl(text);
+  if (!url) return `${type.qualifiedName} (address withheld)`;
   url.search = '';
   url.hash = '';
   url.username = '';

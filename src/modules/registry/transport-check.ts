@@ -1,4 +1,5 @@
 import { NOT_STORABLE } from '../../platform/http/body-rules.js';
+import { parsedUrl } from '../../platform/egress/parse-url.js';
 import { invalid } from '../../platform/http/domain-error.js';
 import { misspelledPlaceholder, placeholdersOf, withSamples, type JsonSchema, type Transport } from './transport.js';
 
@@ -89,7 +90,7 @@ function readStdio(input: Record<string, unknown>, problems: Problems): Transpor
 /** With something plain in place of its placeholders. */
 function isAddress(template: string): boolean {
   const text = withSamples(template.replace(/^\{(auth|options)\.[^}]*\}/, 'https://sample.example'), '1');
-  if (/[\s\0]/.test(template) || NOT_STORABLE.test(template) || !URL.canParse(text)) return false;
+  if (/[\s\0]/.test(template) || NOT_STORABLE.test(template) || parsedUrl(text) === null) return false;
   const { username, password } = new URL(text);
   return username === '' && password === '';
 }

@@ -6,6 +6,7 @@ import { EgressResponse } from './egress-response.js';
 import { Exchange, type ExchangeLimits } from './exchange.js';
 import { GuardedConnector, type ResolveHost, resolveWithSystem } from './guarded-connector.js';
 import { partsOf, type RequestParts, withoutBody } from './request-parts.js';
+import { parsedUrl } from './parse-url.js';
 
 export interface EgressOptions {
   /** Hosts, addresses and CIDR ranges beyond public addresses (`EGRESS_ALLOW`). */
@@ -120,7 +121,7 @@ export class EgressClient {
   }
 
   private redirectTarget(from: Target, location: string): Target {
-    const url = URL.canParse(location, from.url.href) ? new URL(location, from.url) : null;
+    const url = parsedUrl(location, from.url);
     if (url === null)
       throw new EgressError('redirect_refused', `${from.origin} redirects to something that is no URL.`);
     if (url.origin !== from.origin || url.username !== '' || url.password !== '')

@@ -105,7 +105,8 @@ describe('checkUrl', () => {
     expect(reasonOf(strict, 'https://8.8.8.8/')).toBe('allowed');
     expect(reasonOf(strict, 'https://[2606:4700::1111]/')).toBe('allowed');
     expect(reasonOf(strict, 'https://mcp.example.com/mcp?x=1')).toBe('allowed');
-    expect(reasonOf(strict, 'https://bücher.example/')).toBe('allowed');
+    // So often that V8 optimizes the call: URL.canParse would be wrong from then on.
+    for (let times = 0; times < 20_000; times++) strict.checkUrl('https://bücher.example/');
   });
 
   it('answers the URL without the trailing dot of its host, which TLS and virtual hosts do not know', () => {
