@@ -16,10 +16,12 @@ export class Product {
     readonly dataDir: string,
     readonly port: number,
     private readonly variables: Record<string, string>,
+    private readonly root: string,
   ) {}
 
-  static async start(dataDir: string, variables: Record<string, string> = {}): Promise<Product> {
-    const product = new Product(dataDir, await freePort(), variables);
+  /** @param root folder that holds the `dist/` to run */
+  static async start(dataDir: string, variables: Record<string, string> = {}, root = process.cwd()): Promise<Product> {
+    const product = new Product(dataDir, await freePort(), variables, root);
     await product.start();
     return product;
   }
@@ -52,6 +54,7 @@ export class Product {
         ADMIN_PASSWORD,
         ...this.variables,
       },
+      cwd: this.root,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [child.stdout, child.stderr])
