@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { IdentityModule } from '../identity/identity.module.js';
 import { RegistryModule } from '../registry/registry.module.js';
+import { ConnectedServersService } from './connected-servers.service.js';
 import { ConnectionChangesService } from './connection-changes.service.js';
 import { ConnectionSettingsService } from './connection-settings.service.js';
 import { ConnectionTargetsService } from './connection-targets.service.js';
@@ -15,12 +16,13 @@ import { ConnectionsService } from './connections.service.js';
   imports: [TypeOrmModule.forFeature([Connection]), IdentityModule, RegistryModule],
   controllers: [ConnectionsController],
   providers: [
+    ConnectedServersService,
     ConnectionChangesService,
     ConnectionSettingsService,
     ConnectionTargetsService,
     ConnectionTestService,
     ConnectionsService,
   ],
-  exports: [ConnectionSettingsService, ConnectionTargetsService, ConnectionsService],
+  exports: [ConnectedServersService, ConnectionSettingsService, ConnectionTargetsService, ConnectionsService],
 })
 export class ConnectionsModule {}

@@ -3,22 +3,11 @@ import { IsNull, type SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { organizationIds, requireRole, type Actor, type OrganizationRole } from '../../platform/auth/actor.js';
 import { columns } from '../../platform/database/columns.js';
-import {
-  isForeignKeyViolation,
-  nameTaken,
-  taken,
-  violatedUniqueIndex,
-} from '../../platform/database/database-errors.js';
+import { isForeignKeyViolation, nameTaken, violatedUniqueIndex } from '../../platform/database/database-errors.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { notFound } from '../../platform/http/domain-error.js';
-import { Page, readPage, type PageQuery } from '../../platform/http/paging.js';
-import {
-  isProcess,
-  RegistryService,
-  SSE_TYPE_ID,
-  STREAMABLE_HTTP_TYPE_ID,
-  type ServerTypeDefinition,
-} from '../registry/registry.service.js';
+import { Page, readPage } from '../../platform/http/paging.js';
+import { isProcess, RegistryService, type ServerTypeDefinition } from '../registry/registry.service.js';
 import { ConnectionSettingsService, type CheckedSettings } from './connection-settings.service.js';
 import { Connection } from './connection.entity.js';
 import { connectionChanged } from './connections.events.js';
@@ -43,12 +32,6 @@ export interface NewConnection {
   settings: CheckedSettings;
   connected: boolean;
 }
-
-/** A connection as the `/mcp/servers` API sees it. */
-export type ServerFacts = Pick<
-  Connection,
-  'id' | 'organizationId' | 'slug' | 'connectionName' | 'serverUrl' | 'isActive' | 'status'
->;
 
 /** Members read, owners and admins edit (connection-changes.service.ts); nobody reads credentials. */
 @Injectable()
@@ -122,32 +105,6 @@ export class ConnectionsService {
     const type = await this.registry.findDefinition(connection.serverTypeId ?? 0);
     if (type && isProcess(type.transport)) this.registry.requireProcessRight(actor);
   }
-
-  /** The connections of these organizations as the `/mcp/servers` API sees them. */
-  listServers(organizations: readonly string[], page: PageQuery): Promise<Page<ServerFacts>> {
-    return readPage<ServerFacts, Connection>(this.servers(organizations), 'c.id', page, 'uuid');
-  }
-
-  /** Those with this slug: at most one per organization. */
-  async findServers(organizations: readonly string[], slug: string): Promise<ServerFacts[]> {
-    if (organizations.length === 0) return [];
-    return this.servers(organizations).andWhere('c.slug = :slug', { slug }).getRawMany<ServerFacts>();
-  }
-
-  /** Says early what the insert would say late. @throws DomainError 409 `name_taken` */
-  async requireFree(organizationId: string, slug: string, name: string): Promise<void> {
-    const rows = await this.database.manager
-      .createQueryBuilder(Connection, 'c')
-      .where('c.organization_id = :organizationId AND c.deleted_at IS NULL', { organizationId })
-      .andWhere('(c.slug = :slug OR lower(c.connection_name) = lower(:name))', { slug, name })
-      .select('c.slug', 'slug')
-      .getRawMany<{ slug: string }>();
-    if (rows.some((row) => row.slug === slug)) throw taken('server_id');
-    if (rows.length > 0) throw taken('server_name');
-  }
-
-  /** The shipped types that need nothing but an address. */
-  readonly genericTypes = { streamableHttp: STREAMABLE_HTTP_TYPE_ID, sse: SSE_TYPE_ID };
 
   /** What discovery has to know of a connection. */
   async discoveredOn(id: string): Promise<DiscoveredOn> {
@@ -242,21 +199,6 @@ export class ConnectionsService {
       .where('c.deleted_at IS NULL AND c.organization_id = ANY(:organizations)', {
         organizations: organizationIds(actor),
       });
-  }
-
-  private servers(organizations: readonly string[]): SelectQueryBuilder<Connection> {
-    return this.database.manager
-      .createQueryBuilder(Connection, 'c')
-      .select([
-        'c.id AS id',
-        'c.organization_id AS "organizationId"',
-        'c.slug AS slug',
-        'c.connection_name AS "connectionName"',
-        'c.server_url AS "serverUrl"',
-        'c.is_active AS "isActive"',
-        'c.status AS status',
-      ])
-      .where('c.deleted_at IS NULL AND c.organization_id = ANY(:organizations)', { organizations: [...organizations] });
   }
 
   private visible(actor: Actor): SelectQueryBuilder<Connection> {

@@ -7,6 +7,7 @@ import { Database } from '../../platform/database/transaction.js';
 import { DomainError } from '../../platform/http/domain-error.js';
 import { ConnectionSettingsService } from '../connections/connection-settings.service.js';
 import { ConnectionTargetsService } from '../connections/connection-targets.service.js';
+import { TYPES_BY_ADDRESS } from '../connections/connected-servers.service.js';
 import { ConnectionsService, type NewConnection } from '../connections/connections.service.js';
 import { DiscoveryRunnerService, type FirstLook } from '../discovery/discovery-runner.service.js';
 import { AddServer, type ServerResponse } from './servers.dto.js';
@@ -28,8 +29,7 @@ export class AddServerService {
   ) {}
 
   async add(actor: Actor, body: AddServer): Promise<ServerResponse> {
-    const organizationId = this.servers.organizationForNew(actor, body.organization);
-    await this.connections.requireFree(organizationId, body.server_id, body.server_name);
+    const organizationId = await this.servers.placeForNew(actor, body);
     const id = uuidv7();
     try {
       const { connection, look } = await this.connect(actor, id, organizationId, body);
@@ -53,7 +53,7 @@ export class AddServerService {
     organizationId: string,
     body: AddServer,
   ): Promise<{ connection: NewConnection; look: FirstLook }> {
-    const { streamableHttp, sse } = this.connections.genericTypes;
+    const { streamableHttp, sse } = TYPES_BY_ADDRESS;
     try {
       return await this.connectAs(actor, id, organizationId, body, streamableHttp);
     } catch (failure) {

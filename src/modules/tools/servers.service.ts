@@ -2,10 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { hasRole, type Actor } from '../../platform/auth/actor.js';
 import { DomainError, forbidden, notFound } from '../../platform/http/domain-error.js';
 import { Page, type PageQuery } from '../../platform/http/paging.js';
-import { ConnectionsService, type ServerFacts } from '../connections/connections.service.js';
+import { ConnectedServersService, type ServerFacts } from '../connections/connected-servers.service.js';
+import { ConnectionsService } from '../connections/connections.service.js';
 import { ResourcesService } from '../discovery/resources.service.js';
 import { canBeAnId, candidateOrganizations, theOnly } from './organization-choice.js';
 import {
+  AddServer,
   ListServers,
   toServerResourceResponse,
   type ServerResourceResponse,
@@ -16,12 +18,13 @@ import {
 @Injectable()
 export class ServersService {
   constructor(
+    private readonly connected: ConnectedServersService,
     private readonly connections: ConnectionsService,
     private readonly resources: ResourcesService,
   ) {}
 
   async list(actor: Actor, query: ListServers): Promise<Page<ServerResponse>> {
-    const page = await this.connections.listServers(candidateOrganizations(actor, query.organization), query);
+    const page = await this.connected.list(candidateOrganizations(actor, query.organization), query);
     const counts = await this.resources.counts(page.items.map((server) => server.id));
     return page.map((server) => describe(server, counts.get(server.id)));
   }
@@ -54,14 +57,20 @@ export class ServersService {
   /** @throws DomainError 404, 409 `organization_ambiguous` */
   async find(actor: Actor, serverId: string, organization: string | undefined): Promise<ServerFacts> {
     const organizations = canBeAnId(serverId) ? candidateOrganizations(actor, organization) : [];
-    return theOnly(await this.connections.findServers(organizations, serverId), 'server', serverId.slice(0, 200));
+    return theOnly(await this.connected.find(organizations, serverId), 'server', serverId.slice(0, 200));
   }
 
   /**
    * The organization in which the actor adds a server: the named one, else the only one it administers.
-   * @throws DomainError 404, 403, 409 `organization_ambiguous`
+   * @throws DomainError 404, 403, 409 `organization_ambiguous` or `name_taken`
    */
-  organizationForNew(actor: Actor, named: string | undefined): string {
+  async placeForNew(actor: Actor, wish: AddServer): Promise<string> {
+    const organizationId = this.organizationForNew(actor, wish.organization);
+    await this.connected.requireFree(organizationId, wish.server_id, wish.server_name);
+    return organizationId;
+  }
+
+  private organizationForNew(actor: Actor, named: string | undefined): string {
     if (named !== undefined && !actor.organizations.has(named)) throw notFound('organization', named);
     const administered = candidateOrganizations(actor, named).filter((id) => hasRole(actor, id, 'admin'));
     const [only, ...others] = administered;

@@ -1,0 +1,59 @@
+import { Injectable } from '@nestjs/common';
+import type { SelectQueryBuilder } from 'typeorm';
+import { taken } from '../../platform/database/database-errors.js';
+import { Database } from '../../platform/database/transaction.js';
+import { Page, readPage, type PageQuery } from '../../platform/http/paging.js';
+import { SSE_TYPE_ID, STREAMABLE_HTTP_TYPE_ID } from '../registry/registry.service.js';
+import { Connection } from './connection.entity.js';
+
+/** A connection as the `/mcp/servers` API sees it. */
+export type ServerFacts = Pick<
+  Connection,
+  'id' | 'organizationId' | 'slug' | 'connectionName' | 'serverUrl' | 'isActive' | 'status'
+>;
+
+/** The shipped types that need nothing but an address. */
+export const TYPES_BY_ADDRESS = { streamableHttp: STREAMABLE_HTTP_TYPE_ID, sse: SSE_TYPE_ID };
+
+/** Connections as the `/mcp/servers` API sees them: by slug, inside organizations that the caller has chosen. */
+@Injectable()
+export class ConnectedServersService {
+  constructor(private readonly database: Database) {}
+
+  list(organizations: readonly string[], page: PageQuery): Promise<Page<ServerFacts>> {
+    return readPage<ServerFacts, Connection>(this.servers(organizations), 'c.id', page, 'uuid');
+  }
+
+  /** Those with this slug: at most one per organization. */
+  async find(organizations: readonly string[], slug: string): Promise<ServerFacts[]> {
+    if (organizations.length === 0) return [];
+    return this.servers(organizations).andWhere('c.slug = :slug', { slug }).getRawMany<ServerFacts>();
+  }
+
+  /** Says early what the insert would say late. @throws DomainError 409 `name_taken` */
+  async requireFree(organizationId: string, slug: string, name: string): Promise<void> {
+    const rows = await this.database.manager
+      .createQueryBuilder(Connection, 'c')
+      .where('c.organization_id = :organizationId AND c.deleted_at IS NULL', { organizationId })
+      .andWhere('(c.slug = :slug OR lower(c.connection_name) = lower(:name))', { slug, name })
+      .select('c.slug', 'slug')
+      .getRawMany<{ slug: string }>();
+    if (rows.some((row) => row.slug === slug)) throw taken('server_id');
+    if (rows.length > 0) throw taken('server_name');
+  }
+
+  private servers(organizations: readonly string[]): SelectQueryBuilder<Connection> {
+    return this.database.manager
+      .createQueryBuilder(Connection, 'c')
+      .select([
+        'c.id AS id',
+        'c.organization_id AS "organizationId"',
+        'c.slug AS slug',
+        'c.connection_name AS "connectionName"',
+        'c.server_url AS "serverUrl"',
+        'c.is_active AS "isActive"',
+        'c.status AS status',
+      ])
+      .where('c.deleted_at IS NULL AND c.organization_id = ANY(:organizations)', { organizations: [...organizations] });
+  }
+}
