@@ -11,13 +11,17 @@ import { Environment } from './platform/config/environment.js';
 import type { DatabaseAddresses } from './platform/database/database.module.js';
 import { HealthService } from './platform/health/health.service.js';
 import { LARGEST_BODY, useBoundedJson } from './platform/http/body-parser.js';
+import { OpenConnections } from './platform/http/open-connections.js';
 import { useRequestHooks } from './platform/http/request-hooks.js';
+import { refuseUnparsable, routableUrl } from './platform/http/unparsable.js';
 import { JsonLogger } from './platform/telemetry/logger.js';
 import { MetricsService } from './platform/telemetry/metrics.service.js';
 import { RequestLimits } from './platform/throttling/request-limits.js';
 
-/** Resource URIs of 2,048 characters, percent-encoded, in the path. */
-const LONGEST_PARAMETER = 8_192;
+/** Resource URIs of 2,048 characters, percent-encoded, in the path; Node takes no longer request line anyway. */
+const LONGEST_PARAMETER = 16_384;
+/** Milliseconds for a request to arrive whole, and between looks at those that do not. */
+const ARRIVAL_MS = { longest: 30_000, look: 5_000 };
 const CLIENT_REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
 
 /** The application that `main` runs and the tests talk to, not yet listening. */
@@ -32,6 +36,12 @@ export async function createApp(
     trustProxy: environment.TRUSTED_PROXIES.length > 0 ? environment.TRUSTED_PROXIES : false,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: LONGEST_PARAMETER },
     forceCloseConnections: 'idle',
+    // While closing, what still arrives on a living connection is served; the drain ends in any case.
+    return503OnClosing: false,
+    requestTimeout: ARRIVAL_MS.longest,
+    http: { connectionsCheckingInterval: ARRIVAL_MS.look, requireHostHeader: false },
+    rewriteUrl: routableUrl,
+    clientErrorHandler: refuseUnparsable,
     genReqId: requestId,
   });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(environment, database), adapter, {
@@ -69,6 +79,7 @@ async function configureApp(app: NestFastifyApplication, environment: Environmen
   }
   const authentication = app.get(AuthenticationService);
   const health = app.get(HealthService);
+  health.connections = new OpenConnections(fastify.server);
   useRequestHooks(fastify, {
     authenticate: (authorization) => authentication.authenticate(authorization),
     isDraining: () => health.isDraining,

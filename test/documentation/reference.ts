@@ -6,6 +6,7 @@ import { ERROR_STATUS, type ErrorCode } from '../../src/platform/http/domain-err
 const MEANING: Record<ErrorCode, string> = {
   validation_failed: 'Fields are wrong, missing or unknown; `details.fields` names each',
   malformed_json: 'The body is not JSON, or nested deeper than 64 levels',
+  malformed_request: 'What arrived is not valid HTTP, or did not arrive in time',
   arguments_invalid: "The arguments do not fit the tool's schema, or the server refused them",
   arguments_undecided: "The arguments could not be checked: the tool's schema can not be used or takes too long",
   address_refused: 'The address is private or otherwise not allowed (`EGRESS_ALLOW`), or its name does not resolve',
@@ -18,7 +19,6 @@ const MEANING: Record<ErrorCode, string> = {
   access_denied: 'You may see it but not use it; `details.reason` says why',
   resource_not_found: 'There is no such object, or it belongs to an organization you are not in',
   route_not_found: 'There is no such path',
-  method_not_allowed: 'The path does not know this method',
   conflict: 'It contradicts what is there',
   name_taken: 'Another one has this name; `details.fields` names the field',
   in_use: 'Something still refers to it',
@@ -29,6 +29,7 @@ const MEANING: Record<ErrorCode, string> = {
   uri_too_long: 'The path is too long',
   unsupported_media_type: 'Send `application/json` without content encoding',
   rate_limit_exceeded: 'Too many requests: wait `Retry-After` seconds',
+  headers_too_large: 'Request line and headers are larger than 16 KiB',
   internal_error: 'A fault of ours: quote `request_id`',
   upstream_error: 'The MCP server could not be reached or failed; `details.reason` says how',
   unavailable: 'The database is away, or this process is stopping: try again after `Retry-After` seconds',

@@ -56,7 +56,6 @@ describe('running the product', () => {
   it('answers unknown paths and methods, malformed paths and odd characters with the one error body', async () => {
     expectError(await app.admin.get('/api/v1/nothing'), 404, 'route_not_found');
     expectError(await app.admin.send('PUT', '/mcp/tools'), 404, 'route_not_found');
-    expect((await app.admin.get('/mcp/tools/%')).status).toBe(400);
     for (const path of [
       '/mcp/tools/%00',
       '/mcp/tools/a%00b',

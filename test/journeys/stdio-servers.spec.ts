@@ -63,11 +63,12 @@ describe('servers that are processes', () => {
     expect((await execute('memory_search_nodes', { query: 'Berlin' })).body.result).toContain('is sunny');
   });
 
-  it('server-everything sees the environment of its connection and nothing of ours', async () => {
+  it('server-everything sees the environment of its connection and nothing of ours, and cannot give it away', async () => {
     const id = await connect('Everything', everythingProgram(), { API_KEY: 'only-this-one' });
     await app.admin.post(`/api/v1/mcp/connections/${id}/discover/`);
     const environment = JSON.parse((await execute('everything_get-env', {})).body.result) as Record<string, string>;
-    expect(environment.API_KEY).toBe('only-this-one');
+    // It is there, and masked on its way out.
+    expect(environment.API_KEY).toBe('***');
     expect(Object.keys(environment).filter((name) => name !== 'API_KEY' && name !== 'PATH')).toEqual([]);
     expect((await execute('everything_echo', { message: 'over stdio' })).body.result).toBe('Echo: over stdio');
   });

@@ -5,11 +5,11 @@ import { parentsFirst, readItem, type DiscoveredItem } from './discovered-item.j
 import type { ResourceKind } from './resource.entity.js';
 
 const LISTS = [
-  { kind: 'resource', method: 'resources/list' },
-  { kind: 'resource_template', method: 'resources/templates/list' },
-  { kind: 'tool', method: 'tools/list' },
-  { kind: 'prompt', method: 'prompts/list' },
-] as const satisfies { kind: ResourceKind; method: string }[];
+  { kind: 'resource', method: 'resources/list', capability: 'resources' },
+  { kind: 'resource_template', method: 'resources/templates/list', capability: 'resources' },
+  { kind: 'tool', method: 'tools/list', capability: 'tools' },
+  { kind: 'prompt', method: 'prompts/list', capability: 'prompts' },
+] as const satisfies { kind: ResourceKind; method: string; capability: string }[];
 
 /** What a discovery asks for. */
 export interface DiscoveryScope {
@@ -46,14 +46,19 @@ export async function collect(
   { onProgress = () => undefined, signal }: CollectOptions = {},
 ): Promise<Collected> {
   // A server that can't be reached fails here, once, and not again for every list.
-  await pool.describe(target, { signal });
+  const { capabilities } = await pool.describe(target, { signal });
   const found: DiscoveredItem[] = [];
   const completeKinds: ResourceKind[] = [];
   const problems: string[] = [];
   const lists = LISTS.filter(({ kind }) => isInScope(kind, scope.resourceTypes));
   let firstFailure: UpstreamError | null = null;
   let answered = 0;
-  for (const { kind, method } of lists) {
+  for (const { kind, method, capability } of lists) {
+    // What a server does not offer is listed to the end by not asking for it.
+    if (capabilities[capability] === undefined) {
+      completeKinds.push(kind);
+      continue;
+    }
     const before = found.length;
     onProgress(method, before);
     try {

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { UpstreamPool } from '../../mcp/upstream-pool.js';
 import { UpstreamError, type UpstreamTarget } from '../../mcp/upstream.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
-import { notFound } from '../../platform/http/domain-error.js';
+import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { MetricsService } from '../../platform/telemetry/metrics.service.js';
 import { ConnectionTargetsService } from '../connections/connection-targets.service.js';
 import {
@@ -130,7 +130,8 @@ export class DiscoveryRunnerService {
   }
 
   private async fail(runId: string, connectionId: string, error: unknown): Promise<void> {
-    const known = error instanceof UpstreamError || error instanceof Error;
+    // Of other errors the text is ours alone: they are logged where they end up.
+    const known = error instanceof UpstreamError || error instanceof DomainError;
     await this.database.manager.update(
       DiscoveryRun,
       { id: runId },

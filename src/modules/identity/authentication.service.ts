@@ -49,6 +49,8 @@ const RIGHTS_SQL = `
 export class AuthenticationService implements OnModuleDestroy {
   private readonly rights = new LRUCache<string, CachedRights>({ max: 10_000, ttl: RIGHTS_CACHED_MS });
   private readonly invalidation: Subscription;
+  /** Changes of anybody's rights so far. */
+  private changes = 0;
 
   constructor(
     private readonly tokens: AccessTokenService,
@@ -57,7 +59,10 @@ export class AuthenticationService implements OnModuleDestroy {
     events: EventsService,
   ) {
     // Rights hang together (a workspace's organization, an operator's users), so a change forgets them all: they are cheap to read.
-    this.invalidation = events.on([IDENTITY_CHANGED], () => this.rights.clear());
+    this.invalidation = events.on([IDENTITY_CHANGED], () => {
+      this.changes++;
+      this.rights.clear();
+    });
   }
 
   onModuleDestroy(): void {
@@ -82,6 +87,7 @@ export class AuthenticationService implements OnModuleDestroy {
     const key = `${token.issuedBy}:${token.subject}:${token.sessionId ?? ''}`;
     const cached = this.rights.get(key);
     if (cached) return cached;
+    const { changes } = this;
     const row = (await this.readRights(token)) ?? (await this.provision(token));
     if (!row) return null;
     const rights: CachedRights = {
@@ -96,7 +102,8 @@ export class AuthenticationService implements OnModuleDestroy {
         workspaces: new Map(Object.entries(row.workspaces ?? {})),
       },
     };
-    this.rights.set(key, rights);
+    // Read before a change and kept after it, they would outlive it.
+    if (changes === this.changes) this.rights.set(key, rights);
     return rights;
   }
 

@@ -37,6 +37,7 @@ const HTTP_AUTH: JsonSchema = {
     header_value: { type: 'string', format: 'password', description: 'Its value' },
   },
   required: ['base_url'],
+  dependentRequired: { header_name: ['header_value'], header_value: ['header_name'] },
   additionalProperties: false,
 };
 

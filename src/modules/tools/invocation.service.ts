@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { UpstreamPool } from '../../mcp/upstream-pool.js';
 import { upstreamFailure } from '../../mcp/upstream-failure.js';
 import { UpstreamError } from '../../mcp/upstream.js';
@@ -7,6 +7,7 @@ import { DomainError } from '../../platform/http/domain-error.js';
 import { SchemaChecker } from '../../platform/schemas/schema-checker.js';
 import { MetricsService } from '../../platform/telemetry/metrics.service.js';
 import { ConnectionTargetsService } from '../connections/connection-targets.service.js';
+import { ConnectionsService } from '../connections/connections.service.js';
 import type { ToolFacts } from '../discovery/tool-catalog.service.js';
 
 /** JSON-RPC 2.0, section 5.1. */
@@ -26,11 +27,16 @@ export interface Use {
  */
 @Injectable()
 export class InvocationService {
+  private readonly logger = new Logger('invocation');
+  /** Connections whose circuit was seen open. */
+  private readonly givenUp = new Set<string>();
+
   constructor(
     private readonly targets: ConnectionTargetsService,
     private readonly pool: UpstreamPool,
     private readonly schemas: SchemaChecker,
     private readonly metrics: MetricsService,
+    private readonly connections: ConnectionsService,
   ) {}
 
   /** @throws DomainError `arguments_invalid` naming the fields, `access_denied`, or what the upstream did */
@@ -76,14 +82,25 @@ export class InvocationService {
     throw new DomainError('arguments_invalid', 'The arguments do not fit the schema of the tool', { fields });
   }
 
+  /** Told on the edges only: when a server is given up after repeated failures, and when it answers again. */
+  private noteContact(connectionId: string, reached: boolean): void {
+    if (reached ? !this.givenUp.delete(connectionId) : this.givenUp.has(connectionId)) return;
+    if (!reached) this.givenUp.add(connectionId);
+    this.connections
+      .recordContact(connectionId, reached)
+      .catch((error: unknown) => this.logger.warn({ err: error }, 'the state of a connection could not be noted'));
+  }
+
   private async use(actor: Actor, use: Use, signal: AbortSignal): Promise<unknown> {
     try {
       const target = await this.targets.forCall(use.connectionId, `user:${actor.userId}`);
       const result = await this.pool.request(target, use.operation, use.params, { signal });
+      this.noteContact(use.connectionId, true);
       this.metrics.upstreamCalled(use.operation, 'ok');
       return result;
     } catch (error) {
       this.metrics.upstreamCalled(use.operation, error instanceof UpstreamError ? error.reason : 'failed');
+      if (error instanceof UpstreamError && error.reason === 'circuit_open') this.noteContact(use.connectionId, false);
       // The server is stricter than the schema it published.
       if (error instanceof UpstreamError && error.rpc?.code === INVALID_PARAMS && use.operation === 'tools/call') {
         throw new DomainError('arguments_invalid', error.rpc.message, { reason: 'refused_by_server' });

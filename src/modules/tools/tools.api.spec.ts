@@ -204,6 +204,10 @@ describe('/mcp/tools', () => {
       const answer = await execute('failing_reset', {});
       expectError(answer, 503, 'circuit_open');
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+      const server = (await app.admin.get('/mcp/servers')).body.find(
+        (each: { server_id: string }) => each.server_id === 'failing',
+      );
+      expect(server.is_connected).toBe(false);
       await failing.close();
     });
 

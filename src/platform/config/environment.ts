@@ -11,6 +11,7 @@ import {
   Min,
   MinLength,
 } from 'class-validator';
+import { AreEgressEntries, AreProxyAddresses, HaveDifferentIds } from './address-rules.js';
 import { Variable } from './variable.js';
 
 const POSTGRES_URL = /^postgres(ql)?:\/\//;
@@ -19,13 +20,12 @@ const POSTGRES_URL = /^postgres(ql)?:\/\//;
 export class Environment {
   @Variable('Port to listen on')
   @IsInt()
-  @Min(0)
+  @Min(1)
   @Max(65_535)
   PORT: number = 3000;
 
   @Variable('Address to listen on')
-  @IsString()
-  @MinLength(1)
+  @Matches(/^([A-Za-z0-9.-]+|[0-9A-Fa-f:.]+)$/, { message: 'HOST must be a name or an address' })
   HOST: string = '127.0.0.1';
 
   @Variable('How clients reach the product: audience of tokens, links and the documentation', {
@@ -106,13 +106,13 @@ export class Environment {
     each: true,
     message: 'ENCRYPTION_KEYS must list id:base64key pairs with keys of 32 bytes',
   })
+  @HaveDifferentIds()
   ENCRYPTION_KEYS: string[] = [];
 
   @Variable('Private hosts or CIDRs that upstream calls may reach', {
     defaultText: 'development: `127.0.0.0/8,::1`; production: none',
   })
-  @IsArray()
-  @IsString({ each: true })
+  @AreEgressEntries()
   EGRESS_ALLOW: string[] = [];
 
   @Variable('Browser origins that may call the API, exact, comma-separated')
@@ -124,8 +124,7 @@ export class Environment {
   CORS_ORIGINS: string[] = [];
 
   @Variable('Addresses or CIDRs of proxies whose forwarding headers are believed')
-  @IsArray()
-  @IsString({ each: true })
+  @AreProxyAddresses()
   TRUSTED_PROXIES: string[] = [];
 
   @Variable('Operators may define servers that are processes')

@@ -30,6 +30,8 @@ export function loadEnvironment(source: NodeJS.ProcessEnv): Environment {
   }
   fillComputedDefaults(environment, source);
   for (const error of validateSync(environment)) {
+    // Derived from PORT and HOST, it is theirs to mend.
+    if (error.property === 'PUBLIC_URL' && !source.PUBLIC_URL) continue;
     problems.push(
       ...Object.values(error.constraints ?? {}).map((text) =>
         text.startsWith(error.property) ? text : `${error.property}: ${text}`,

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Database } from '../database/transaction.js';
+import type { OpenConnections } from '../http/open-connections.js';
 import { DomainError } from '../http/domain-error.js';
 
 const DATABASE_DEADLINE_MS = 2_000;
@@ -16,9 +17,18 @@ export class HealthService {
 
   constructor(private readonly database: Database) {}
 
-  /** From now on not ready: load balancers stop sending, what is under way goes on. */
-  startDraining(): void {
+  /** Set by whoever made the server. */
+  connections: OpenConnections | null = null;
+
+  /**
+   * From now on not ready, but still serving for as long as load balancers need to notice; then connections end that
+   * have nothing under way.
+   * @param noticeMs milliseconds
+   */
+  async drain(noticeMs: number): Promise<void> {
     this.draining = true;
+    await delay(noticeMs);
+    this.connections?.dropUnfinished();
   }
 
   /** @throws DomainError `unavailable` naming what is missing */

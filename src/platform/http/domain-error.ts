@@ -5,6 +5,7 @@
 export const ERROR_STATUS = {
   validation_failed: 400,
   malformed_json: 400,
+  malformed_request: 400,
   arguments_invalid: 400,
   arguments_undecided: 400,
   address_refused: 400,
@@ -17,7 +18,6 @@ export const ERROR_STATUS = {
   access_denied: 403,
   resource_not_found: 404,
   route_not_found: 404,
-  method_not_allowed: 405,
   conflict: 409,
   name_taken: 409,
   in_use: 409,
@@ -27,6 +27,7 @@ export const ERROR_STATUS = {
   uri_too_long: 414,
   unsupported_media_type: 415,
   rate_limit_exceeded: 429,
+  headers_too_large: 431,
   internal_error: 500,
   upstream_error: 502,
   unavailable: 503,

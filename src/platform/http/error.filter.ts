@@ -12,7 +12,6 @@ const CODE_OF_STATUS: Record<number, ErrorCode> = {
   401: 'unauthorized',
   403: 'forbidden',
   404: 'route_not_found',
-  405: 'method_not_allowed',
   413: 'payload_too_large',
   414: 'uri_too_long',
   415: 'unsupported_media_type',

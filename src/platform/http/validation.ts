@@ -10,6 +10,7 @@ class RequestValidationPipe extends ValidationPipe {
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     // Path parameters have pipes of their own, which want the text as it was sent: 0x10 is no id.
     if (metadata.type === 'param') return value;
+    if (metadata.type === 'query') refuseInheritedNames(value);
     const fields = freeFormFields(metadata.metatype);
     if (fields.length === 0 || typeof value !== 'object' || value === null || Array.isArray(value)) {
       return super.transform(value, metadata);
@@ -20,6 +21,13 @@ class RequestValidationPipe extends ValidationPipe {
     const checked = (await super.transform({ ...sent, ...Object.fromEntries(standIns) }, metadata)) as object;
     return Object.assign(checked, Object.fromEntries(aside.map((field) => [field, sent[field]])));
   }
+}
+
+/** Names that every object has by birth: libraries take them for known, or drop them without a word. */
+function refuseInheritedNames(query: unknown): void {
+  const names = Object.keys(query ?? {}).filter((name) => name in Object.prototype);
+  if (names.length > 0)
+    throw invalid(Object.fromEntries(names.map((name) => [name, [`${name} is not a known field`]])));
 }
 
 /** The one pipe that checks bodies and queries: unknown properties are refused, errors name every field. */
