@@ -2,10 +2,11 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
 import { wireFailure } from './wire-failure.js';
+import type { ReadMessage } from './credential-mask.js';
 import { EventStreamParser, type StreamEvent } from './event-stream.js';
 import { tooMuchNoise } from './flood-guard.js';
 import { checkAnswer } from './http-answer.js';
-import { isAnswer, parseMessage, type JsonObject, type RpcAnswer, type RpcRequest } from './json-rpc.js';
+import { isAnswer, type JsonObject, type RpcAnswer, type RpcRequest } from './json-rpc.js';
 import { UpstreamError, type UpstreamLimits } from './upstream.js';
 
 /** Opens the rest of a broken stream after the event of that id. */
@@ -31,11 +32,12 @@ export class AnswerStream {
   constructor(
     private readonly request: RpcRequest,
     private readonly limits: UpstreamLimits,
+    private readonly read: ReadMessage,
     private readonly onInbound: (message: JsonObject) => void,
     private readonly resume: Resume | null,
   ) {}
 
-  async read(first: Readable, signal: AbortSignal): Promise<RpcAnswer> {
+  async answer(first: Readable, signal: AbortSignal): Promise<RpcAnswer> {
     let stream = first;
     for (let idle = 0; ; idle++) {
       const seen = this.lastEventId;
@@ -96,7 +98,7 @@ export class AnswerStream {
 
   private take(event: StreamEvent): RpcAnswer | null {
     if (event.type !== 'message' || event.data === '') return null;
-    const message = parseMessage(event.data);
+    const message = this.read(event.data);
     if (isAnswer(message)) {
       checkAnswer(message, this.request);
       return { message, bytes: Buffer.byteLength(event.data) };

@@ -1,11 +1,11 @@
 import { CallClock } from './call-clock.js';
 import type { Log } from './connection-context.js';
 import type { Connection } from './connection.js';
+import { CredentialMask } from './credential-mask.js';
 import type { Gate } from './gate.js';
 import { HttpRefusal } from './http-answer.js';
 import type { JsonObject } from './json-rpc.js';
 import { readAllPages } from './listing.js';
-import { withoutCredentials } from './masker.js';
 import type { Session, SessionResult } from './session.js';
 import { type Progress, UpstreamError, type UpstreamLimits, type UpstreamTarget } from './upstream.js';
 
@@ -57,7 +57,7 @@ export class CallRunner {
     try {
       return await work(clock);
     } catch (error) {
-      throw withoutCredentials(error, target.transport);
+      throw new CredentialMask(target.transport).error(error);
     } finally {
       this.stopClock(target, clock);
     }

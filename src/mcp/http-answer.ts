@@ -1,4 +1,5 @@
 import type { EgressResponse } from '../platform/egress/egress-response.js';
+import type { ReadMessage } from './credential-mask.js';
 import {
   answers,
   isAnswer,
@@ -54,8 +55,8 @@ export function mediaType(headers: ResponseHeaders): string {
 }
 
 /** The body of a 2xx answer of type application/json as the answer to `request`; else UpstreamError `protocol_error`. */
-export function jsonAnswer(body: Buffer, request: RpcRequest): RpcAnswer {
-  const message = parseMessage(body.toString('utf8'));
+export function jsonAnswer(body: Buffer, request: RpcRequest, read: ReadMessage): RpcAnswer {
+  const message = read(body.toString('utf8'));
   checkAnswer(message, request);
   return { message, bytes: body.length };
 }

@@ -1,6 +1,7 @@
 import type { EgressClient } from '../platform/egress/egress-client.js';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
 import { AnswerStream } from './answer-stream.js';
+import type { ReadMessage } from './credential-mask.js';
 import { wireFailure } from './wire-failure.js';
 import { jsonAnswer, mediaType, statusError } from './http-answer.js';
 import { isObject, type JsonObject, type RpcAnswer, type RpcOneWay, type RpcRequest } from './json-rpc.js';
@@ -14,6 +15,7 @@ export interface HttpWireOptions {
   url: string;
   headers: Record<string, string>;
   limits: UpstreamLimits;
+  read: ReadMessage;
   /** The header parameters of a tool (2026-07-28), as far as its definition was seen. */
   parametersOf: (tool: string) => readonly HeaderParameter[] | undefined;
 }
@@ -63,13 +65,13 @@ export class StreamableHttpWire implements Wire {
     const stream = response.takeStream();
     if (stream) {
       const resume = this.isModern ? null : this.resume;
-      return new AnswerStream(request, this.options.limits, (message) => this.onInbound(message), resume).read(
-        stream,
-        signal,
-      );
+      const { limits, read } = this.options;
+      const answer = new AnswerStream(request, limits, read, (message) => this.onInbound(message), resume);
+      return answer.answer(stream, signal);
     }
     const type = mediaType(rawHeaders);
-    if (type === 'application/json' || type.endsWith('+json')) return jsonAnswer(await response.bytes(), request);
+    if (type === 'application/json' || type.endsWith('+json'))
+      return jsonAnswer(await response.bytes(), request, this.options.read);
     if (status === 202 || status === 204)
       throw new UpstreamError('protocol_error', 'The server accepted the request without answering it.');
     throw new UpstreamError('not_mcp', 'The server answered with something other than MCP.');
@@ -93,6 +95,7 @@ export class StreamableHttpWire implements Wire {
     const { subscribe } = request;
     this.standing ??= new StandingStream({
       limits: this.options.limits,
+      read: this.options.read,
       open: subscribe
         ? (_, signal) => this.post(subscribe, signal)
         : (lastEventId, signal) => this.get(lastEventId, signal),

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
-import { Masker, withoutCredentials } from './masker.js';
-import { UpstreamError } from './upstream.js';
+import { Masker } from './masker.js';
 
 it('keeps the last characters of an output and nothing of a secret, wherever it is cut', () => {
   const secret = 'ABCDEFGHIJ0123456789';
@@ -24,24 +23,4 @@ it('masks each line of a key, values inside JSON, and the longer of two that ove
   const masker = new Masker(['line one\nline two', 'a"b"c', 'abc', 'abcdef'], 1000);
   masker.add(Buffer.from('line two | {"x":"a\\"b\\"c"} | abcdef'));
   expect(masker.text()).toBe('*** | {"x":"***"} | ***');
-});
-
-it('takes credentials out of the errors that servers send, and leaves other errors alone', () => {
-  const transport = {
-    type: 'streamable_http' as const,
-    url: 'http://x',
-    headers: { authorization: 'Basic dXNlcjpwYXNz' },
-  };
-  const rpc = { code: -1, message: 'bad dXNlcjpwYXNz', data: ['Basic dXNlcjpwYXNz', { code: -1 }] };
-  const masked = withoutCredentials(new UpstreamError('rpc_error', rpc.message, { rpc }), transport);
-  expect(masked).toMatchObject({
-    message: 'bad ***',
-    rpc: { code: -1, message: 'bad ***', data: ['***', { code: -1 }] },
-  });
-  const plain = new UpstreamError('timeout', 'late');
-  expect(withoutCredentials(plain, transport)).toBe(plain);
-  const odd = { ...transport, headers: { a: '","data":["' } };
-  expect(withoutCredentials(new UpstreamError('rpc_error', rpc.message, { rpc }), odd)).toMatchObject({
-    rpc: { code: -1 },
-  });
 });

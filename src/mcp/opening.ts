@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StreamableHttpWire } from './http-wire.js';
 import type { ConnectionContext, Knowledge } from './connection-context.js';
+import { CredentialMask } from './credential-mask.js';
 import { negotiate, type Negotiated } from './negotiation.js';
 import { Session } from './session.js';
 import { SseWire } from './sse-wire.js';
@@ -122,10 +123,11 @@ export class Opening {
   private wire(): Wire {
     const { transport } = this.target;
     const { egress, limits } = this.context;
-    if (transport.type === 'stdio') return new StdioWire({ ...transport, limits });
-    if (transport.type === 'sse') return new SseWire({ ...transport, egress, limits });
+    const { read } = new CredentialMask(transport);
+    if (transport.type === 'stdio') return new StdioWire({ ...transport, limits, read });
+    if (transport.type === 'sse') return new SseWire({ ...transport, egress, limits, read });
     const { parameters } = this.knowledge;
-    return new StreamableHttpWire({ ...transport, egress, limits, parametersOf: (tool) => parameters.get(tool) });
+    return new StreamableHttpWire({ ...transport, egress, limits, read, parametersOf: (tool) => parameters.get(tool) });
   }
 }
 

@@ -15,7 +15,7 @@ export interface SessionCall {
 }
 
 export interface SessionResult {
-  /** Exactly what the server sent. */
+  /** What the server sent, with `***` for its credentials. */
   result: unknown;
   /** Bytes of the answer. */
   bytes: number;

@@ -3,16 +3,10 @@ import type { EgressClient } from '../platform/egress/egress-client.js';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
 import { wireFailure } from './wire-failure.js';
 import { EventStreamParser, type StreamEvent } from './event-stream.js';
+import type { ReadMessage } from './credential-mask.js';
 import { FloodGuard } from './flood-guard.js';
 import { statusError } from './http-answer.js';
-import {
-  isAnswer,
-  parseMessage,
-  type JsonObject,
-  type RpcAnswer,
-  type RpcOneWay,
-  type RpcRequest,
-} from './json-rpc.js';
+import { isAnswer, type JsonObject, type RpcAnswer, type RpcOneWay, type RpcRequest } from './json-rpc.js';
 import { PendingAnswers } from './pending-answers.js';
 import { UpstreamError, type UpstreamLimits } from './upstream.js';
 import type { Wire } from './wire.js';
@@ -23,6 +17,7 @@ export interface SseWireOptions {
   url: string;
   headers: Record<string, string>;
   limits: UpstreamLimits;
+  read: ReadMessage;
 }
 
 const NOTIFY_MS = 5_000;
@@ -167,7 +162,7 @@ export class SseWire implements Wire {
     if (event.type !== 'message' || event.data === '') return;
     let message: JsonObject;
     try {
-      message = parseMessage(event.data);
+      message = this.options.read(event.data);
     } catch {
       return;
     }

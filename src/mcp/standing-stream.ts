@@ -1,13 +1,15 @@
 import type { Readable } from 'node:stream';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
 import { wireFailure } from './wire-failure.js';
+import type { ReadMessage } from './credential-mask.js';
 import { EventStreamParser } from './event-stream.js';
 import { FloodGuard } from './flood-guard.js';
-import { isAnswer, parseMessage, type JsonObject } from './json-rpc.js';
+import { isAnswer, type JsonObject } from './json-rpc.js';
 import type { UpstreamLimits } from './upstream.js';
 
 export interface StandingStreamOptions {
   limits: UpstreamLimits;
+  read: ReadMessage;
   open: (lastEventId: string | undefined, signal: AbortSignal) => Promise<EgressResponse>;
   onMessage: (message: JsonObject) => void;
 }
@@ -72,7 +74,7 @@ export class StandingStream {
       const parser = new EventStreamParser(this.options.limits.maxMessageBytes, ({ type, data }) => {
         if (type !== 'message' || data === '') return;
         guard.countMessage();
-        const message = parseMessage(data);
+        const message = this.options.read(data);
         if (!isAnswer(message)) this.options.onMessage(message);
       });
       stream.on('data', (chunk: Buffer) => {

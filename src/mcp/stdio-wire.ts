@@ -1,5 +1,6 @@
 import type { JsonObject, RpcAnswer, RpcOneWay, RpcRequest } from './json-rpc.js';
-import { isAnswer, parseMessage } from './json-rpc.js';
+import { isAnswer } from './json-rpc.js';
+import type { ReadMessage } from './credential-mask.js';
 import { FloodGuard, tooMuchNoise } from './flood-guard.js';
 import { LineReader, type LongLine } from './line-reader.js';
 import { PendingAnswers } from './pending-answers.js';
@@ -12,6 +13,7 @@ export interface StdioWireOptions {
   args: string[];
   env: Record<string, string>;
   limits: UpstreamLimits;
+  read: ReadMessage;
 }
 
 /**
@@ -98,7 +100,7 @@ export class StdioWire implements Wire {
     if (!line.startsWith('{')) return;
     let message: JsonObject;
     try {
-      message = parseMessage(line);
+      message = this.options.read(line);
     } catch {
       return;
     }

@@ -211,7 +211,8 @@ describe('a session', () => {
     const headers = { authorization: 'Bearer token-2' };
     const transport = { type: 'streamable_http' as const, url: upstream.url, headers };
     const renewed = targetOf(transport, { revision: '2' });
-    expect(await call(pool, renewed, 'who')).toMatchObject({ structuredContent: { authorization: 'Bearer token-2' } });
+    expect(await call(pool, renewed, 'who')).toMatchObject({ structuredContent: { authorization: '***' } });
+    expect(upstream.journal.some((entry) => entry.headers.authorization === 'Bearer token-2')).toBe(true);
     expect(await old).toMatchObject({ content: [{ text: 'done' }] });
     await until(() => upstream.sessionCount() === 1);
     expect(pool.statistics().sessions).toBe(1);

@@ -38,11 +38,13 @@ describe.each([
     expect(await call(pool, target, 'fail')).toMatchObject({ isError: true });
   });
 
-  it('hands its credentials to the server and its errors to the caller', async () => {
+  it('hands its credentials to the server only, and its errors to the caller', async () => {
     const upstream = await harness.running<Upstream>(start());
     const pool = harness.pool();
     const target = targetOf(transportOf(upstream, type));
-    expect(await call(pool, target, 'who')).toMatchObject({ structuredContent: { authorization: 'Bearer token-1' } });
+    // The server repeats them, and the caller does not get to see them.
+    expect(await call(pool, target, 'who')).toMatchObject({ structuredContent: { authorization: '***' } });
+    expect(upstream.journal.at(-1)?.headers).toMatchObject({ authorization: 'Bearer token-1' });
     await expect(call(pool, target, 'refuse', { code: -32055 })).rejects.toMatchObject({
       reason: 'rpc_error',
       rpc: { code: -32055, message: expect.stringContaining('refused as asked') },

@@ -44,7 +44,8 @@ const FORGET_MS = 3_600_000;
 
 /**
  * The one way to any upstream MCP server. A call passes the circuit of its connection, waits its turn, takes the session
- * of its principal, and is one exchange on that session's wire; results are what the server sent, not looked into.
+ * of its principal, and is one exchange on that session's wire; results are what the server sent, but for
+ * credentials that it repeats (CredentialMask).
  *
  * The SDK negotiates (negotiation.ts), the rest is ours: its client rejects or strips whatever its schemas do not know,
  * shares one abort signal between requests and leaves the upstream's request open when one is cancelled.

@@ -54,6 +54,13 @@ describe('the official servers', () => {
     expect(steps).toEqual([1, 2, 3, 4]);
   });
 
+  it('everything: its environment reaches it, and does not come back', async () => {
+    const pool = harness.pool();
+    const everything = target(everythingProgram(), {}, { API_KEY: SECRET });
+    const { content } = (await call(pool, everything, 'get-env')) as { content: { text: string }[] };
+    expect(JSON.parse(content[0]?.text ?? '')).toMatchObject({ API_KEY: '***' });
+  });
+
   it('everything over HTTP, whose unknown sessions are a 400', async () => {
     const server = await harness.running(startEverything());
     const pool = harness.pool();

@@ -1,7 +1,11 @@
-/** How an upstream MCP server is reached. Header and environment values are credentials: they never leave this folder. */
-export type UpstreamTransport =
+/**
+ * How an upstream MCP server is reached. Header and environment values are credentials: they never leave this folder,
+ * not even when the server repeats them. `secrets` are those that stand elsewhere, as in the path of the URL.
+ */
+export type UpstreamTransport = (
   | { type: 'streamable_http' | 'sse'; url: string; headers: Record<string, string> }
-  | { type: 'stdio'; command: string; args: string[]; env: Record<string, string> };
+  | { type: 'stdio'; command: string; args: string[]; env: Record<string, string> }
+) & { secrets?: readonly string[] };
 
 export interface UpstreamTarget {
   /** Limits, sessions and the circuit are per connection. */
