@@ -40,7 +40,8 @@ export function compileSchema(schema: JsonObject | boolean, mode: CheckMode): Va
     validateFormats: mode.formats,
     useDefaults: mode.applyDefaults,
     allErrors: mode.allErrors,
-    code: { regExp: PATTERNS },
+    // Its passes over the code take time quadratic in the number of properties, and its recursion overflows the stack.
+    code: { regExp: PATTERNS, optimize: false },
   });
   if (mode.formats) formatsPlugin.default(ajv);
   if (!isObject(schema)) return ajv.compile(schema);
@@ -52,7 +53,7 @@ export function compileSchema(schema: JsonObject | boolean, mode: CheckMode): Va
 const PATTERNS = Object.assign(
   (source: string) => {
     const pattern = compilePattern(source);
-    if (pattern === null) throw new SyntaxError('A pattern is not a valid regular expression.');
+    if (pattern === null) throw new Error('A pattern is not a valid regular expression.');
     return pattern;
   },
   { code: 'compilePattern' },

@@ -7,6 +7,8 @@ export type CheckResult = { valid: true; value: unknown } | { valid: false; unde
 
 export type CheckOptions = Partial<Pick<CheckMode, 'formats' | 'applyDefaults'>>;
 
+const NOT_COMPILED = 'it does not compile';
+
 /** What the compiler has against a schema. */
 export class SchemaCompileError extends Error {}
 
@@ -30,11 +32,17 @@ export class CompiledSchema {
     return { valid: false, errors: describeErrors(all.errors ?? first.errors) };
   }
 
-  /** Compiles the validator that `check` uses, to move that work to another moment; false when that was done before. */
-  prepare(options: CheckOptions | undefined): boolean {
-    const before = this.validators.size;
-    this.validator(options, false);
-    return this.validators.size > before;
+  /** Compiles the validators that `check` may use, to move that work to another moment. */
+  prepare(options: CheckOptions | undefined, detailed: boolean): void {
+    for (const allErrors of detailed ? [false, true] : [false]) {
+      const validator = this.validator(options, allErrors);
+      try {
+        // V8 compiles a function when it is first called, which takes as long as Ajv does before.
+        validator(null);
+      } catch {
+        throw new SchemaCompileError(NOT_COMPILED);
+      }
+    }
   }
 
   private validator(options: CheckOptions | undefined, allErrors: boolean): ValidateFunction {
@@ -53,7 +61,9 @@ function compile(schema: JsonObject | boolean, mode: CheckMode): ValidateFunctio
   try {
     return compileSchema(schema, mode);
   } catch (error) {
-    throw new SchemaCompileError(error instanceof Error ? error.message : 'it does not compile');
+    // Ajv throws plain errors to be read; all others are its code failing on a value it did not expect.
+    const isReadable = error instanceof Error && error.name === 'Error';
+    throw new SchemaCompileError(isReadable ? error.message : NOT_COMPILED);
   }
 }
 

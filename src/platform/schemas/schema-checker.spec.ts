@@ -235,6 +235,40 @@ describe('inspect', () => {
       { path: '/exclusiveMinimum', message: expect.any(String) },
     ]);
   });
+
+  it('never quotes the code of the compiler', async () => {
+    expect(await checker.inspect({ dependentRequired: { a: 5 } })).toEqual([
+      { path: '', message: 'cannot be used: it does not compile' },
+    ]);
+  });
+});
+
+describe('a wide schema', () => {
+  const names = Array.from({ length: 1_999 }, (_unused, index) => `p${index}`);
+  const wide = { type: 'object', properties: Object.fromEntries(names.map((name) => [name, { type: 'string' }])) };
+
+  it('of as many properties as are allowed can be saved and used, with an answer that says what is wrong', async () => {
+    expect(await checker.inspect(wide)).toEqual([]);
+    expect(await checker.check(wide, { p0: 'a', p1998: 'b' })).toMatchObject({ valid: true });
+    expect(await checker.check(wide, { p0: 1, p1998: 2 })).toMatchObject({
+      valid: false,
+      errors: [{ path: '/p0' }, { path: '/p1998' }],
+    });
+    expect(await checker.check(wide, { p0: 'a' }, { applyDefaults: true, formats: true })).toMatchObject({
+      valid: true,
+    });
+  });
+
+  it('that takes too long to compile is not compiled again', async () => {
+    const own = new SchemaChecker({ prepareMs: 1 });
+    const schema = { ...wide, title: 'slow' };
+    const refused = { valid: false, undecided: true, errors: [{ message: expect.stringContaining('too long') }] };
+    expect(await own.check(schema, {})).toMatchObject(refused);
+    const again = own.check(schema, {});
+    expect(isSync(again)).toBe(true);
+    expect(again).toMatchObject(refused);
+    await own.close();
+  });
 });
 
 describe('close', () => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Worker } from 'node:worker_threads';
 import { LRUCache } from 'lru-cache';
 import {
   type CheckOptions,
@@ -29,6 +30,8 @@ interface Entry {
   refusal: CheckResult | undefined;
   /** Time (Date.now()) until which it counts as one that runs into the time limit. */
   suspectUntil: number;
+  /** Time (Date.now()) until which it counts as one that takes too long to compile. */
+  tooSlowUntil: number;
 }
 
 // On this thread: compiling takes up to about 5 ms, a check up to about 2 ms; whatever may cost more runs on a worker.
@@ -37,12 +40,16 @@ const MAX_WORK = 100_000;
 const MAX_SCANNED = 2_000_000;
 const MAX_DETAILED_WORK = 20_000;
 const MAX_PATTERNS = 50;
-const CHECK_LIMITS = { runMs: 100, prepareMs: 1000, waitMs: 10_000 };
+// The largest flat schema takes about 0.4 s to compile, 0.6 s when all errors are wanted; the rest is for a busy machine.
+const CHECK_LIMITS = { runMs: 100, prepareMs: 5000, waitMs: 10_000 };
 const SUSPECT_LIMITS = { ...CHECK_LIMITS, waitMs: 500, suspect: true };
 const SUSPICION_MS = 60_000;
+// The machine may have been busy, so not for ever; each try costs a worker.
+const TOO_SLOW_MS = 3_600_000;
 // Patterns of formats are not proven, and none of their values is long.
 const MAX_FORMATTED_CHARACTERS = 4000;
 const NOT_CHECKED = undecided('could not be checked against the schema');
+const TOO_SLOW = unusable('it takes too long to compile');
 const OVER_LIMIT = undecided('could not be checked against the schema within the time limit');
 
 /**
@@ -55,9 +62,11 @@ export class SchemaChecker {
   private readonly judge: PatternJudge;
   private readonly workers: WorkerPool;
 
-  constructor(options: { warn?: (message: string) => void } = {}) {
+  constructor(private readonly options: { warn?: (message: string) => void; prepareMs?: number } = {}) {
     this.judge = new PatternJudge(options.warn);
-    this.workers = new WorkerPool({ size: 2, start: () => startSchemaWorker(128), maxQueue: 1000, ...options });
+    const { warn } = options;
+    const start = (): Worker => startSchemaWorker(128);
+    this.workers = new WorkerPool({ size: 2, start, maxQueue: 1000, ...(warn ? { warn } : {}) });
   }
 
   /**
@@ -67,6 +76,7 @@ export class SchemaChecker {
   check(schema: unknown, value: unknown, options?: CheckOptions): CheckResult | Promise<CheckResult> {
     const entry = this.entryOf(schema);
     if (entry.refusal) return entry.refusal;
+    if (entry.tooSlowUntil > Date.now()) return TOO_SLOW;
     const parts = partsWithin(entry.cost, value, options);
     const detailed = parts !== null && parts * entry.cost.applications <= MAX_DETAILED_WORK;
     if (!entry.inProcess || parts === null) return this.checkOnWorker(entry, value, options, detailed);
@@ -103,7 +113,7 @@ export class SchemaChecker {
   private async compilerObjection(schema: JsonObject | boolean, cost: SchemaCost): Promise<string | null> {
     if (isSmall(cost)) {
       try {
-        new CompiledSchema(schema).prepare(undefined);
+        new CompiledSchema(schema).prepare(undefined, false);
         return null;
       } catch (error) {
         return `cannot be used: ${error instanceof Error ? error.message : 'it does not compile'}`;
@@ -111,7 +121,7 @@ export class SchemaChecker {
     }
     const text = JSON.stringify(schema);
     const reply = await this.workers.run({ kind: 'compile', key: keyOf(text), schema: text }, CHECK_LIMITS);
-    if (typeof reply === 'string') return reply === 'over limit' ? 'takes too long to compile' : 'could not be checked';
+    if (typeof reply === 'string') return reply !== 'not done' ? 'takes too long to compile' : 'could not be checked';
     return 'failed' in reply ? `cannot be used: ${reply.failed}` : null;
   }
 
@@ -144,12 +154,16 @@ export class SchemaChecker {
     detailed: boolean,
   ): Promise<CheckResult> {
     const limits = entry.suspectUntil > Date.now() ? SUSPECT_LIMITS : CHECK_LIMITS;
-    const prepared = `${entry.key}${options?.formats === true}${options?.applyDefaults === true}`;
+    const prepared = `${entry.key}${options?.formats === true}${options?.applyDefaults === true}${detailed}`;
     const schema = (entry.text ??= JSON.stringify(entry.schema));
     const reply = await this.workers.run(
       { kind: 'check', key: entry.key, schema, value, options, detailed },
-      { ...limits, key: prepared },
+      { ...limits, prepareMs: this.options.prepareMs ?? limits.prepareMs, key: prepared },
     );
+    if (reply === 'not prepared') {
+      entry.tooSlowUntil = Date.now() + TOO_SLOW_MS;
+      return TOO_SLOW;
+    }
     if (reply === 'over limit') entry.suspectUntil = Date.now() + SUSPICION_MS;
     if (typeof reply === 'string') return reply === 'over limit' ? OVER_LIMIT : NOT_CHECKED;
     if ('result' in reply) return reply.result;
@@ -167,6 +181,7 @@ function newEntry(schema: JsonObject | boolean, key: string, cost: SchemaCost): 
     compiled: undefined,
     refusal: undefined,
     suspectUntil: 0,
+    tooSlowUntil: 0,
   };
 }
 

@@ -51,10 +51,12 @@ function handle(request: WorkerRequest): WorkerReply | Promise<WorkerReply> {
   if (request.kind === 'analyse') return analyse(request);
   const schema = schemaFor(request);
   if (request.kind === 'compile') {
-    schema.prepare(undefined);
+    schema.prepare(undefined, false);
     return { compiled: true };
   }
-  if (schema.prepare(request.options)) say('prepared');
+  schema.prepare(request.options, request.detailed);
+  // Also when it was compiled before: only from now on the short limit of the check counts.
+  say('prepared');
   return { result: schema.check(request.value, request.options, request.detailed) };
 }
 

@@ -56,6 +56,8 @@ describe('a worker pool', () => {
     expect(await pool.run(job('prepare'), patient)).toEqual({ failed: 'prepare' });
     // Prepared under this key already: now the same time counts as the job's own.
     expect(await pool.run(job('prepare'), patient)).toBe('over limit');
+    // And a key tells in which of the two the time ran out.
+    expect(await pool.run(job('prepare'), { ...LIMITS, key: 'k' })).toBe('not prepared');
   });
 
   it('survives a worker that exits or runs out of memory, and says so', async () => {

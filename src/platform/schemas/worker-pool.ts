@@ -12,8 +12,11 @@ export interface WorkerPoolOptions {
   warn?: (message: string) => void;
 }
 
-/** Over a limit of its own; or not done at all: no place to wait, no worker to be had, pool closed, not cloneable. */
-export type GivenUp = 'over limit' | 'not done';
+/**
+ * Over a limit of its own, of a job with a key also whether that was in its preparation; or not done at all: no place to
+ * wait, no worker to be had, pool closed, not cloneable.
+ */
+export type GivenUp = 'over limit' | 'not prepared' | 'not done';
 
 export interface JobLimits {
   /** Milliseconds for the job itself; then its worker is ended. */
@@ -32,6 +35,7 @@ interface Job extends JobLimits {
   request: WorkerRequest;
   settle: (reply: WorkerReply | GivenUp) => void;
   timer: NodeJS.Timeout | undefined;
+  isPreparing: boolean;
 }
 
 interface Slot {
@@ -58,7 +62,7 @@ export class WorkerPool {
   run(request: WorkerRequest, limits: JobLimits): Promise<WorkerReply | GivenUp> {
     if (this.closed || this.queue.length >= this.options.maxQueue) return Promise.resolve('not done');
     return new Promise((resolve) => {
-      const job: Job = { ...limits, request, settle: resolve, timer: undefined };
+      const job: Job = { ...limits, request, settle: resolve, timer: undefined, isPreparing: false };
       this.queue.push(job);
       this.assign();
       if (this.queue.includes(job)) job.timer = setTimeout(() => this.giveUp(job), limits.waitMs);
@@ -94,7 +98,9 @@ export class WorkerPool {
   private give(slot: Slot, job: Job): void {
     clearTimeout(slot.idle);
     slot.job = job;
-    this.limit(slot, job, job.key !== undefined && slot.prepared.has(job.key) ? job.runMs : job.prepareMs);
+    const isPrepared = job.key !== undefined && slot.prepared.has(job.key);
+    job.isPreparing = job.key !== undefined && !isPrepared;
+    this.limit(slot, job, isPrepared ? job.runMs : job.prepareMs);
     try {
       slot.worker.postMessage(job.request);
     } catch {
@@ -108,7 +114,7 @@ export class WorkerPool {
     job.timer = setTimeout(() => {
       // If this thread was busy the answer may be there already; it is read before immediates run.
       setImmediate(() => {
-        if (slot.job === job) void this.end(slot, 'over limit');
+        if (slot.job === job) void this.end(slot, overLimit(job));
       });
     }, milliseconds);
   }
@@ -138,7 +144,10 @@ export class WorkerPool {
   private hear(slot: Slot, message: WorkerMessage): void {
     if (message === 'prepared') {
       const { job } = slot;
-      if (job) this.limit(slot, job, job.runMs);
+      if (job) {
+        job.isPreparing = false;
+        this.limit(slot, job, job.runMs);
+      }
       if (job?.key !== undefined && slot.prepared.size < MAX_KEYS) slot.prepared.add(job.key);
       return;
     }
@@ -170,7 +179,7 @@ export class WorkerPool {
     this.slots.delete(slot);
     clearTimeout(slot.idle);
     this.finish(slot, reply);
-    if (!this.closed && reply === 'over limit') this.start();
+    if (!this.closed && reply !== 'not done') this.start();
     if (!this.closed) this.assign();
     await slot.worker.terminate();
   }
@@ -179,8 +188,12 @@ export class WorkerPool {
   private lose(slot: Slot, reason: string): void {
     if (!this.slots.delete(slot)) return;
     this.options.warn?.(`A schema worker ended: ${reason}`);
-    this.finish(slot, 'over limit');
+    this.finish(slot, overLimit(slot.job));
     if (!slot.ready) for (const job of [...this.queue]) this.giveUp(job);
     else this.assign();
   }
+}
+
+function overLimit(job: Job | null): GivenUp {
+  return job?.isPreparing === true ? 'not prepared' : 'over limit';
 }
