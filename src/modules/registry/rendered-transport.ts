@@ -47,10 +47,24 @@ function renderHttp(
   const url = text === null ? null : parsedUrl(text);
   if (!url) throw invalid({ [field]: ['must give an address such as https://mcp.example.com/mcp'] });
   return {
-    transport: { type: transport.type, url: url.href, headers: renderHeaders(transport.headers, values) },
+    transport: {
+      type: transport.type,
+      url: url.href,
+      headers: renderHeaders(transport.headers, values),
+      secrets: secretsOf(type, values),
+    },
     address: url.href,
     displayUrl: displayUrl(type, transport.url, values),
   };
+}
+
+/** Credentials wherever they were rendered to, the path of the address too: a server that repeats them is not passed on. */
+function secretsOf(type: Renderable, values: TemplateValues): string[] {
+  const properties = (type.authSchema.properties ?? {}) as Record<string, JsonSchema>;
+  return Object.entries(values.auth)
+    .filter(([name]) => Object.hasOwn(properties, name) && properties[name]?.format === 'password')
+    .map(([, value]) => value)
+    .filter((value): value is string => typeof value === 'string');
 }
 
 /** Values of `format: password` are masked; a query may hold a key, so it is left out. */
