@@ -37,7 +37,7 @@ try {
 
   const commands = blocks.filter(({ kind }) => kind === 'bash tour');
   const script = path.join(folder, 'tour.sh');
-  await writeFile(script, commands.map(({ text }) => `${text}\n${waiting(text)}echo '${MARK}'\n`).join(''));
+  await writeFile(script, commands.map(({ text }) => `${text}\necho '${MARK}'\n`).join(''));
   const shell = spawn('bash', ['--noprofile', '--norc', script], {
     env: { ...process.env, PORT: String(ports[PRODUCT_PORT]) },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -69,13 +69,6 @@ function blocksOf(readme) {
   }
   if (found.length < 5) throw new Error('the README has no tour');
   return found;
-}
-
-/** A person is slower than a server that starts in the background. */
-function waiting(text) {
-  if (!text.endsWith('&')) return '';
-  const open = `(exec 3<> /dev/tcp/127.0.0.1/${ports[SERVER_PORT]}) 2> /dev/null`;
-  return `for _ in $(seq 100); do ${open} && break; sleep 0.1; done\n`;
 }
 
 function compare(printed, shown) {
