@@ -13,6 +13,7 @@ import { HealthModule } from './platform/health/health.module.js';
 import { ErrorFilter } from './platform/http/error.filter.js';
 import { PageInterceptor } from './platform/http/paging.js';
 import { requestValidation } from './platform/http/validation.js';
+import { JobsModule } from './platform/jobs/jobs.module.js';
 import { SchemasModule } from './platform/schemas/schemas.module.js';
 import { TelemetryModule } from './platform/telemetry/telemetry.module.js';
 import { ThrottlingModule } from './platform/throttling/throttling.module.js';
@@ -29,6 +30,7 @@ export class AppModule {
         CryptoModule,
         EgressModule,
         HealthModule,
+        JobsModule,
         McpModule,
         SchemasModule,
         TelemetryModule,

@@ -3,9 +3,17 @@ import { DiscoveryModule } from './discovery/discovery.module.js';
 import { IdentityModule } from './identity/identity.module.js';
 import { RegistryModule } from './registry/registry.module.js';
 import { ToolsModule } from './tools/tools.module.js';
+import { WorkspaceAccessModule } from './workspace-access/workspace-access.module.js';
 
 /**
  * Every feature, in ladder order: a module calls only those above it (docs/adr/0002-the-ladder.md).
  * Adding one: a folder, a line here, a migration.
  */
-export const MODULES = [IdentityModule, RegistryModule, ConnectionsModule, DiscoveryModule, ToolsModule];
+export const MODULES = [
+  IdentityModule,
+  RegistryModule,
+  ConnectionsModule,
+  DiscoveryModule,
+  WorkspaceAccessModule,
+  ToolsModule,
+];

@@ -25,6 +25,8 @@ const MEANING: Record<ErrorCode, string> = {
   last_owner: 'An organization needs an owner, the installation an operator',
   organization_ambiguous:
     'The id exists in several of your organizations: name one; `details.organizations` lists them',
+  workspace_ambiguous:
+    'Several of your workspaces allow it: name one in `X-Workspace-Id`; `details.workspaces` lists them',
   payload_too_large: 'The body is larger than 1 MiB',
   uri_too_long: 'The path is too long',
   unsupported_media_type: 'Send `application/json` without content encoding',

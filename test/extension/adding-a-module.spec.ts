@@ -39,7 +39,7 @@ describe('adding a module', () => {
     const text = readFileSync(list, 'utf8');
     writeFileSync(
       list,
-      `import { NotesModule } from './notes/notes.module.js';\n${text.replace(/\];\s*$/, ', NotesModule];\n')}`,
+      `import { NotesModule } from './notes/notes.module.js';\n${text.replace(/,?\s*\];\s*$/, ', NotesModule];\n')}`,
     );
     await promisify(execFile)(process.execPath, ['node_modules/@nestjs/cli/bin/nest.js', 'build'], { cwd: copy });
     product = await Product.start(join(copy, 'data'), {}, copy);

@@ -12,22 +12,27 @@ export type ServerFacts = Pick<
   'id' | 'organizationId' | 'slug' | 'connectionName' | 'serverUrl' | 'isActive' | 'status'
 >;
 
+/** Which connections somebody may know of: all of some organizations, and single ones beside them. */
+export interface ServerScope {
+  organizations: readonly string[];
+  connectionIds: readonly string[];
+}
+
 /** The shipped types that need nothing but an address. */
 export const TYPES_BY_ADDRESS = { streamableHttp: STREAMABLE_HTTP_TYPE_ID, sse: SSE_TYPE_ID };
 
-/** Connections as the `/mcp/servers` API sees them: by slug, inside organizations that the caller has chosen. */
+/** Connections as the `/mcp/servers` API sees them: by slug, as far as the caller may know of them. */
 @Injectable()
 export class ConnectedServersService {
   constructor(private readonly database: Database) {}
 
-  list(organizations: readonly string[], page: PageQuery): Promise<Page<ServerFacts>> {
-    return readPage<ServerFacts, Connection>(this.servers(organizations), 'c.id', page, 'uuid');
+  list(scope: ServerScope, page: PageQuery): Promise<Page<ServerFacts>> {
+    return readPage<ServerFacts, Connection>(this.servers(scope), 'c.id', page, 'uuid');
   }
 
   /** Those with this slug: at most one per organization. */
-  async find(organizations: readonly string[], slug: string): Promise<ServerFacts[]> {
-    if (organizations.length === 0) return [];
-    return this.servers(organizations).andWhere('c.slug = :slug', { slug }).getRawMany<ServerFacts>();
+  find(scope: ServerScope, slug: string): Promise<ServerFacts[]> {
+    return this.servers(scope).andWhere('c.slug = :slug', { slug }).getRawMany<ServerFacts>();
   }
 
   /** Says early what the insert would say late. @throws DomainError 409 `name_taken` */
@@ -42,7 +47,7 @@ export class ConnectedServersService {
     if (rows.length > 0) throw taken('server_name');
   }
 
-  private servers(organizations: readonly string[]): SelectQueryBuilder<Connection> {
+  private servers({ organizations, connectionIds }: ServerScope): SelectQueryBuilder<Connection> {
     return this.database.manager
       .createQueryBuilder(Connection, 'c')
       .select([
@@ -54,6 +59,10 @@ export class ConnectedServersService {
         'c.is_active AS "isActive"',
         'c.status AS status',
       ])
-      .where('c.deleted_at IS NULL AND c.organization_id = ANY(:organizations)', { organizations: [...organizations] });
+      .where('c.deleted_at IS NULL')
+      .andWhere('(c.organization_id = ANY(:organizations) OR c.id = ANY(:connectionIds))', {
+        organizations: [...organizations],
+        connectionIds: [...connectionIds],
+      });
   }
 }

@@ -31,6 +31,8 @@ export class ConnectionChangesService implements OnModuleInit {
       connectionName: body.connection_name,
       description: body.description,
       isActive: body.is_active,
+      toolReview: body.tool_review,
+      trustAnnotations: body.trust_annotations,
     };
     if (body.is_active === true) await this.connections.requireProcessRight(actor, current);
     if (body.config_options === undefined && body.auth_data === undefined)

@@ -15,6 +15,10 @@ import { ServerType } from '../registry/server-type.entity.js';
 /** What the last contact with the server said. */
 export type ConnectionStatus = 'disconnected' | 'connected' | 'error';
 
+/** Whether definitions that a server changes wait for an admin's review, or are taken as they come. */
+export const TOOL_REVIEWS = ['review', 'trust'] as const;
+export type ToolReview = (typeof TOOL_REVIEWS)[number];
+
 /** An organization's configured instance of a server type. */
 @Entity('connections')
 @Index('connections_slug_key', { synchronize: false })
@@ -59,6 +63,13 @@ export class Connection {
   /** The address for people: no query, no secret. */
   @Column('text', { name: 'server_url' })
   serverUrl: string;
+
+  @Column('text', { name: 'tool_review', default: 'review' })
+  toolReview: ToolReview;
+
+  /** Its annotations may lower a tool's effect, as they may where the type says so. */
+  @Column('boolean', { name: 'trust_annotations', default: false })
+  trustAnnotations: boolean;
 
   @Column('text', { default: 'disconnected' })
   status: ConnectionStatus;

@@ -100,6 +100,8 @@ describe('connections', () => {
       server_id: 'acme-jira',
       status: 'disconnected',
       config_options: { timeout: 60 },
+      tool_review: 'review',
+      trust_annotations: false,
     });
 
     it('creates one from the request word for word, its server as a number or as a string, without DNS', async () => {

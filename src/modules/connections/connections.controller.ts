@@ -30,6 +30,8 @@ const CONNECTION = {
   server_id: 'acme-jira',
   status: 'connected',
   config_options: { timeout: 60 },
+  tool_review: 'review',
+  trust_annotations: false,
 };
 const TESTED = {
   success: true,

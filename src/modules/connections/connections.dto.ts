@@ -2,6 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import {
   IsBoolean,
+  IsIn,
   IsInt,
   IsObject,
   IsOptional,
@@ -16,7 +17,7 @@ import { IsStorable, lowerCased, MayBeLeftOut } from '../../platform/http/body-r
 import { AsSent, trimmed } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import { toBoolean, toInteger } from '../../platform/http/query-values.js';
-import type { ConnectionStatus } from './connection.entity.js';
+import { TOOL_REVIEWS, type ConnectionStatus, type ToolReview } from './connection.entity.js';
 
 const LARGEST_ID = 2_147_483_647;
 
@@ -41,7 +42,23 @@ export class ListConnections extends PageQuery {
   is_active?: boolean;
 }
 
-export class CreateConnection {
+/** How far the server's word is taken. */
+class TrustFields {
+  @ApiPropertyOptional({
+    enum: TOOL_REVIEWS,
+    description: '`review`: new and changed tools, prompts and instructions wait for approval; `trust`: they do not',
+  })
+  @MayBeLeftOut()
+  @IsIn(TOOL_REVIEWS)
+  tool_review?: ToolReview;
+
+  @ApiPropertyOptional({ description: "Believe this server's annotations where they say that a tool only reads" })
+  @MayBeLeftOut()
+  @IsBoolean()
+  trust_annotations?: boolean;
+}
+
+export class CreateConnection extends TrustFields {
   @ApiProperty({ type: 'integer', example: 1, description: 'Server registry ID, as a number or a string' })
   @Transform(toInteger)
   @IsInt()
@@ -91,7 +108,7 @@ export class CreateConnection {
   config_options?: Record<string, unknown>;
 }
 
-export class UpdateConnection {
+export class UpdateConnection extends TrustFields {
   @ApiPropertyOptional({ example: 'Acme Jira' })
   @MayBeLeftOut()
   @Transform(trimmed)
@@ -154,6 +171,8 @@ export interface ConnectionResponse {
   server_id: string;
   status: ConnectionStatus;
   config_options: Record<string, unknown>;
+  tool_review: ToolReview;
+  trust_annotations: boolean;
 }
 
 /** Columns of a row as the list reads them. Credentials are not among them. */
@@ -174,6 +193,8 @@ export interface ConnectionRow {
   slug: string;
   status: ConnectionStatus;
   config_options: Record<string, unknown>;
+  tool_review: ToolReview;
+  trust_annotations: boolean;
 }
 
 export function toConnectionResponse(row: ConnectionRow): ConnectionResponse {
@@ -191,6 +212,8 @@ export function toConnectionResponse(row: ConnectionRow): ConnectionResponse {
     server_id: row.slug,
     status: row.status,
     config_options: row.config_options,
+    tool_review: row.tool_review,
+    trust_annotations: row.trust_annotations,
   };
 }
 

@@ -7,9 +7,14 @@ import { isForeignKeyViolation, nameTaken, violatedUniqueIndex } from '../../pla
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage } from '../../platform/http/paging.js';
-import { isProcess, RegistryService, type ServerTypeDefinition } from '../registry/registry.service.js';
+import {
+  isProcess,
+  RegistryService,
+  type DeclaredResource,
+  type ServerTypeDefinition,
+} from '../registry/registry.service.js';
 import { ConnectionSettingsService, type CheckedSettings } from './connection-settings.service.js';
-import { Connection } from './connection.entity.js';
+import { Connection, type ToolReview } from './connection.entity.js';
 import { connectionChanged } from './connections.events.js';
 import {
   CreateConnection,
@@ -31,6 +36,9 @@ export interface NewConnection {
   slug?: string;
   settings: CheckedSettings;
   connected: boolean;
+  /** Left out: its definitions are reviewed, its annotations not believed. */
+  toolReview?: ToolReview | undefined;
+  trustAnnotations?: boolean | undefined;
 }
 
 /** Members read, owners and admins edit (connection-changes.service.ts); nobody reads credentials. */
@@ -68,6 +76,8 @@ export class ConnectionsService {
       description: body.description ?? '',
       settings: await this.settings.check(type, body.auth_data, body.config_options ?? {}),
       connected: false,
+      toolReview: body.tool_review,
+      trustAnnotations: body.trust_annotations,
     };
     await this.database.transaction((transaction) => this.insert(actor, transaction, connection));
     return this.get(actor, connection.id);
@@ -116,6 +126,16 @@ export class ConnectionsService {
     return discoveredOn(connection, connection.serverType);
   }
 
+  /** What policy has to know of a connection: whether it is on, and what its type declares. @throws DomainError 404 */
+  async policyFacts(id: string): Promise<{ isActive: boolean; organizationId: string; type: ServerTypeDefinition }> {
+    const connection = await this.database.manager.findOne(Connection, {
+      where: { id, deletedAt: IsNull() },
+      relations: { serverType: true },
+    });
+    if (!connection?.serverType) throw notFound('connection', id);
+    return { isActive: connection.isActive, organizationId: connection.organizationId, type: connection.serverType };
+  }
+
   /** A type that this organization may connect, and that this actor may use. */
   async usableType(actor: Actor, organizationId: string, typeId: number): Promise<ServerTypeDefinition> {
     const type = await this.registry.definition(actor, typeId);
@@ -143,6 +163,8 @@ export class ConnectionsService {
           addressDigest: settings.addressDigest,
           serverUrl: settings.rendered.displayUrl,
           createdById: actor.userId,
+          toolReview: connection.toolReview,
+          trustAnnotations: connection.trustAnnotations,
           ...(connection.connected ? { status: 'connected' as const, lastConnected: new Date() } : {}),
         }),
       )
@@ -223,17 +245,19 @@ export class ConnectionsService {
         'c.slug AS slug',
         'c.status AS status',
         'c.config_options AS config_options',
+        'c.tool_review AS tool_review',
+        'c.trust_annotations AS trust_annotations',
       ]);
   }
 }
 
-/** Where things are discovered: the names and trust that they get from their connection and its type. */
+/** Where things are discovered: the names that they get from their connection and its type. */
 export interface DiscoveredOn {
   connectionId: string;
   organizationId: string;
   serverId: string;
   category: string;
-  trustAnnotations: boolean;
+  declaredResources: readonly DeclaredResource[];
 }
 
 export function discoveredOn(
@@ -245,7 +269,7 @@ export function discoveredOn(
     organizationId: connection.organizationId,
     serverId: connection.slug,
     category: type.category,
-    trustAnnotations: type.trustAnnotations,
+    declaredResources: type.declaredResources,
   };
 }
 

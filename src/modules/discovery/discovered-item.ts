@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { PromptDefinition } from './definition.entity.js';
+import { keptAnnotations, keptArguments, keptSchema, shownSchema } from './kept-definition.js';
 import type { ResourceKind } from './resource.entity.js';
 import type { ToolDefinition } from './tool.entity.js';
 
@@ -23,10 +25,21 @@ export interface DiscoveredItem {
   externalId: string | null;
   mimeType: string | null;
   parentUri: string | null;
+  /** What is pinned of it, where it is a tool or a prompt. */
   tool: ToolDefinition | null;
+  prompt: PromptDefinition | null;
 }
 
 type Listed = Record<string, unknown>;
+
+/** A definition once more as the item that it was read from. */
+export function itemOf(
+  serverId: string,
+  found: DiscoveredItem,
+  inForce: ToolDefinition | PromptDefinition,
+): DiscoveredItem {
+  return readItem(found.kind, serverId, inForce) ?? found;
+}
 
 /** @returns null for an entry without a usable name or URI */
 export function readItem(kind: ResourceKind, serverId: string, entry: unknown): DiscoveredItem | null {
@@ -48,20 +61,20 @@ function readTool(serverId: string, entry: Listed): DiscoveredItem | null {
   if (name === null) return null;
   const definition: ToolDefinition = {
     name,
-    inputSchema: isObject(entry.inputSchema) ? entry.inputSchema : { type: 'object' },
+    inputSchema: isObject(entry.inputSchema) ? keptSchema(entry.inputSchema) : { type: 'object' },
   };
   const annotations = isObject(entry.annotations) ? entry.annotations : null;
   const title = text(entry.title, LONGEST_NAME) ?? text(annotations?.title, LONGEST_NAME);
   const description = text(entry.description, LONGEST_DESCRIPTION);
   if (title !== null) definition.title = title;
   if (description !== null) definition.description = description;
-  if (isObject(entry.outputSchema)) definition.outputSchema = entry.outputSchema;
-  if (annotations) definition.annotations = annotations;
+  if (isObject(entry.outputSchema)) definition.outputSchema = keptSchema(entry.outputSchema);
+  if (annotations) definition.annotations = keptAnnotations(annotations);
   return item('tool', toolUri(serverId, name), {
     name: title ?? name,
     type: 'tool',
     description,
-    schema: definition.inputSchema,
+    schema: shownSchema(definition.inputSchema),
     operations: ['execute'],
     externalId: name,
     tool: definition,
@@ -71,13 +84,20 @@ function readTool(serverId: string, entry: Listed): DiscoveredItem | null {
 function readPrompt(serverId: string, entry: Listed): DiscoveredItem | null {
   const name = text(entry.name, LONGEST_NAME);
   if (name === null) return null;
+  const definition: PromptDefinition = { name };
+  const title = text(entry.title, LONGEST_NAME);
+  const description = text(entry.description, LONGEST_DESCRIPTION);
+  if (title !== null) definition.title = title;
+  if (description !== null) definition.description = description;
+  if (Array.isArray(entry.arguments)) definition.arguments = keptArguments(entry.arguments as unknown[]);
   return item('prompt', `prompt://${serverId}/${encodeURIComponent(name)}`, {
-    name: text(entry.title, LONGEST_NAME) ?? name,
+    name: title ?? name,
     type: 'prompt',
-    description: text(entry.description, LONGEST_DESCRIPTION),
-    schema: Array.isArray(entry.arguments) ? { arguments: entry.arguments } : {},
+    description,
+    schema: definition.arguments ? { arguments: definition.arguments } : {},
     operations: ['get'],
     externalId: name,
+    prompt: definition,
   });
 }
 
@@ -97,7 +117,7 @@ function readResource(
     name: text(entry.title, LONGEST_NAME) ?? text(entry.name, LONGEST_NAME) ?? uri.slice(0, LONGEST_NAME),
     type: text(meta.type, LONGEST_TYPE) ?? kind,
     description: text(entry.description, LONGEST_DESCRIPTION),
-    schema: isObject(meta.schema) ? meta.schema : {},
+    schema: isObject(meta.schema) ? shownSchema(keptSchema(meta.schema)) : {},
     operations: declared ?? operations,
     externalId: text(meta.external_id, LONGEST_NAME),
     mimeType: text(entry.mimeType, LONGEST_NAME),
@@ -120,10 +140,20 @@ interface ItemFields {
   mimeType?: string | null;
   parentUri?: string | null;
   tool?: ToolDefinition;
+  prompt?: PromptDefinition;
 }
 
 function item(kind: ResourceKind, uri: string, fields: ItemFields): DiscoveredItem {
-  return { mimeType: null, parentUri: null, tool: null, ...fields, kind, uri, description: fields.description ?? '' };
+  return {
+    mimeType: null,
+    parentUri: null,
+    tool: null,
+    prompt: null,
+    ...fields,
+    kind,
+    uri,
+    description: fields.description ?? '',
+  };
 }
 
 /**
@@ -169,20 +199,12 @@ export function contentDigest(each: DiscoveredItem): string {
   return createHash('sha256').update(JSON.stringify(each)).digest('base64url');
 }
 
-/**
- * JSON text that PostgreSQL takes: it stores neither NUL nor half a surrogate pair, which JSON can spell. They become
- * U+FFFD. An escaped backslash is skipped, so that a text about `\u0000` stays as it is.
- */
-export function storableJson(value: unknown): string {
-  return JSON.stringify(value).replace(/\\\\|\\u0000|\\ud[89a-f][0-9a-f]{2}/gi, (match) =>
-    match === '\\\\' ? match : '\\ufffd',
-  );
-}
-
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** In the characters that are stored, so that two names that are stored alike are one. */
 function text(value: unknown, longest: number): string | null {
-  return typeof value === 'string' && value !== '' ? value.slice(0, longest) : null;
+  if (typeof value !== 'string' || value === '') return null;
+  return value.slice(0, longest).replace(/\0|\p{Surrogate}/gu, '\ufffd');
 }

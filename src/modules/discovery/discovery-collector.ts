@@ -1,7 +1,9 @@
 import type { UpstreamTarget } from '../../mcp/upstream.js';
 import { UpstreamError } from '../../mcp/upstream.js';
 import type { UpstreamPool } from '../../mcp/upstream-pool.js';
-import { parentsFirst, readItem, type DiscoveredItem } from './discovered-item.js';
+import type { DiscoveredOn } from '../connections/connections.service.js';
+import type { DeclaredResource } from '../registry/registry.service.js';
+import { parentsFirst, readItem, RESOURCE_META, type DiscoveredItem } from './discovered-item.js';
 import type { ResourceKind } from './resource.entity.js';
 
 const LISTS = [
@@ -10,6 +12,8 @@ const LISTS = [
   { kind: 'tool', method: 'tools/list', capability: 'tools' },
   { kind: 'prompt', method: 'prompts/list', capability: 'prompts' },
 ] as const satisfies { kind: ResourceKind; method: string; capability: string }[];
+
+const LONGEST_INSTRUCTIONS = 20_000;
 
 /** What a discovery asks for. */
 export interface DiscoveryScope {
@@ -26,6 +30,8 @@ export interface Collected {
   /** Kinds that were listed to the end: of these, what was not seen is gone. */
   completeKinds: ResourceKind[];
   problems: string[];
+  /** What the server says about its own use; null where it says nothing. */
+  instructions: string | null;
 }
 
 export interface CollectOptions {
@@ -41,12 +47,13 @@ export interface CollectOptions {
 export async function collect(
   pool: UpstreamPool,
   target: UpstreamTarget,
-  serverId: string,
+  place: Pick<DiscoveredOn, 'serverId' | 'declaredResources'>,
   scope: DiscoveryScope,
   { onProgress = () => undefined, signal }: CollectOptions = {},
 ): Promise<Collected> {
   // A server that can't be reached fails here, once, and not again for every list.
-  const { capabilities } = await pool.describe(target, { signal });
+  const description = await pool.describe(target, { signal });
+  const { capabilities } = description;
   const found: DiscoveredItem[] = [];
   const completeKinds: ResourceKind[] = [];
   const problems: string[] = [];
@@ -67,7 +74,7 @@ export async function collect(
         onPage: (count) => onProgress(method, before + count),
       });
       answered++;
-      const unusable = append(found, items, kind, serverId);
+      const unusable = append(found, items, kind, place.serverId);
       if (unusable > 0) problems.push(`${method}: ${unusable} entries have no usable name or address`);
       if (truncated) problems.push(`${method}: cut short (${truncated})`);
       else completeKinds.push(kind);
@@ -78,7 +85,16 @@ export async function collect(
     }
   }
   if (answered === 0 && firstFailure !== null) throw firstFailure;
-  return within(scope, { items: parentsFirst(found), completeKinds, problems });
+  // After what the server lists: where it lists one of them, what it says counts.
+  append(found, place.declaredResources.map(toListed), 'resource', place.serverId);
+  // Said at the beginning of a session: a server that was renewed has lost ours by now, and we have got another one.
+  const { instructions = '' } = await pool.describe(target, { signal }).catch(() => description);
+  return within(scope, {
+    items: parentsFirst(found),
+    completeKinds,
+    problems,
+    instructions: instructions === '' ? null : instructions.slice(0, LONGEST_INSTRUCTIONS),
+  });
 }
 
 function append(found: DiscoveredItem[], entries: readonly unknown[], kind: ResourceKind, serverId: string): number {
@@ -89,6 +105,11 @@ function append(found: DiscoveredItem[], entries: readonly unknown[], kind: Reso
     else unusable++;
   }
   return unusable;
+}
+
+/** A resource that the type declares, in the form of `resources/list`. Nobody said that it can be read. */
+function toListed({ uri, name, type, description, parent }: DeclaredResource): unknown {
+  return { uri, name, description, _meta: { [RESOURCE_META]: { type, parent, operations: [] } } };
 }
 
 /** Types that are not one of the three fixed ones can only come from resources. */
@@ -103,6 +124,7 @@ function within({ resourceTypes, maxResults }: DiscoveryScope, collected: Collec
     resourceTypes === null ? collected.items : collected.items.filter((item) => resourceTypes.includes(item.type));
   if (maxResults === null || items.length <= maxResults) return { ...collected, items };
   return {
+    ...collected,
     items: items.slice(0, maxResults),
     completeKinds: [],
     problems: [...collected.problems, `max_results: ${items.length - maxResults} more were found`],

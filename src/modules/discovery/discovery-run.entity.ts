@@ -1,5 +1,6 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { Connection } from '../connections/connection.entity.js';
+import type { DefinitionKind } from './definition.entity.js';
 
 /** `partial`: some of it could not be listed, or a cap cut it short; what was not seen is not taken for gone. */
 export type DiscoveryStatus = 'running' | 'completed' | 'partial' | 'failed';
@@ -32,9 +33,9 @@ export class DiscoveryRun {
   @Column('integer', { name: 'resources_vanished', default: 0 })
   resourcesVanished: number;
 
-  /** Everything was asked for and everything was listed, tools too. */
-  @Column('boolean', { default: false })
-  complete: boolean;
+  /** Kinds of definitions that this run was the first to list to the end: what it found of them counts as approved. */
+  @Column('text', { name: 'baseline_kinds', array: true, default: '{}' })
+  baselineKinds: DefinitionKind[];
 
   /** What kept it from being complete. */
   @Column('text', { array: true, default: '{}' })

@@ -4,6 +4,7 @@ import { UpstreamPool } from '../../mcp/upstream-pool.js';
 import { UpstreamError, type UpstreamTarget } from '../../mcp/upstream.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
+import { enqueueJob } from '../../platform/jobs/enqueue-job.js';
 import { MetricsService } from '../../platform/telemetry/metrics.service.js';
 import { ConnectionTargetsService } from '../connections/connection-targets.service.js';
 import {
@@ -14,7 +15,7 @@ import {
 } from '../connections/connections.service.js';
 import { collect, EVERYTHING, type Collected, type DiscoveryScope } from './discovery-collector.js';
 import { DiscoveryRun } from './discovery-run.entity.js';
-import { discoveryFinished } from './discovery.events.js';
+import { DISCOVERY_STORED_JOB, discoveryFinished, toolChanged } from './discovery.events.js';
 import { DiscoveryStoreService, type Stored } from './discovery-store.service.js';
 
 /** How often a running discovery says how far it is. */
@@ -57,7 +58,7 @@ export class DiscoveryRunnerService {
     try {
       const place = await this.connections.discoveredOn(connectionId);
       const target = await this.targets.forInspection(connectionId);
-      const collected = await collect(this.pool, target, place.serverId, scope, {
+      const collected = await collect(this.pool, target, place, scope, {
         onProgress: progress.report,
         signal,
       });
@@ -80,7 +81,7 @@ export class DiscoveryRunnerService {
   /** What a server offers that is not connected yet. @throws UpstreamError */
   async lookAround(target: UpstreamTarget, connection: NewConnection): Promise<FirstLook> {
     const place = discoveredOn({ ...connection, slug: connection.slug ?? '' }, connection.type);
-    return { place, collected: await collect(this.pool, target, place.serverId, EVERYTHING) };
+    return { place, collected: await collect(this.pool, target, place, EVERYTHING) };
   }
 
   /** Writes it in the transaction that connects the server. */
@@ -100,23 +101,19 @@ export class DiscoveryRunnerService {
     const { manager } = transaction;
     const { connectionId, organizationId } = place;
     // Runs on one connection write one after the other; one whose connection was deleted meanwhile writes nothing.
-    const alive = await manager.query<unknown[]>(
-      'SELECT 1 FROM connections WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE',
+    const [connection] = await manager.query<{ trust: boolean }[]>(
+      "SELECT tool_review = 'trust' AS trust FROM connections WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
       [connectionId],
     );
-    if (alive.length === 0) throw notFound('connection', connectionId);
-    const stored = await this.rows.store(manager, place, collected, scope);
-    const complete = collected.problems.length === 0 && scope.resourceTypes === null;
-    if (complete && !(await manager.existsBy(DiscoveryRun, { connectionId, complete: true }))) {
-      await this.rows.approveBaseline(manager, connectionId);
-    }
+    if (!connection) throw notFound('connection', connectionId);
+    const stored = await this.rows.store(manager, place, collected, scope, connection.trust);
     await manager.update(
       DiscoveryRun,
       { id: runId },
       {
         status: collected.problems.length === 0 ? 'completed' : 'partial',
         stage: null,
-        complete,
+        baselineKinds: stored.baselineKinds,
         problems: collected.problems,
         resourcesFound: stored.found,
         resourcesCreated: stored.created,
@@ -125,6 +122,10 @@ export class DiscoveryRunnerService {
         finishedAt: new Date(),
       },
     );
+    // One for all: a server may change everything at once.
+    if (stored.newlyPending > 0) await transaction.publish(toolChanged(connectionId, organizationId, 0));
+    const order = { queue: `connection:${connectionId}`, key: `${DISCOVERY_STORED_JOB}:${connectionId}` };
+    await enqueueJob(transaction, DISCOVERY_STORED_JOB, { connection_id: connectionId }, order);
     await transaction.publish(discoveryFinished(connectionId, organizationId, runId));
     return { ...stored, runId, complete: collected.problems.length === 0, problems: collected.problems };
   }

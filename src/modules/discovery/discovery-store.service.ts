@@ -1,22 +1,24 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { inspectSchema } from '../../platform/schemas/schema-bounds.js';
 import type { DiscoveredOn } from '../connections/connections.service.js';
-import { contentDigest, storableJson, uriDigest, type DiscoveredItem } from './discovered-item.js';
+import { storableJson } from './canonical-json.js';
+import type { DefinitionKind } from './definition.entity.js';
+import { claimedEffectOf } from './definition-review.js';
+import { chunks, DefinitionStoreService, type ReviewedRun } from './definition-store.service.js';
+import { contentDigest, uriDigest, type DiscoveredItem } from './discovered-item.js';
 import type { Collected, DiscoveryScope } from './discovery-collector.js';
+import { schemaProblem } from './kept-definition.js';
 import type { ResourceKind } from './resource.entity.js';
-import { effectOf, publicToolId, titleOf } from './tool-identity.js';
-
-/** Rows of one statement: few round trips, bounded memory. */
-const CHUNK = 1_000;
-/** Longest schema that is kept at all; a longer one makes its tool unusable, see `schema_problem`. */
-const LARGEST_SCHEMA_BYTES = 65_536;
+import { publicToolId, titleOf } from './tool-identity.js';
 
 export interface Stored {
   found: number;
   created: number;
   updated: number;
   vanished: number;
+  /** Definitions that wait for review since this run. */
+  newlyPending: number;
+  baselineKinds: DefinitionKind[];
 }
 
 interface StoredRow {
@@ -53,27 +55,45 @@ const UPSERT_RESOURCES = `
     FROM written w LEFT JOIN before b ON b.id = w.id`;
 
 const UPSERT_TOOLS = `
-  INSERT INTO tools (resource_id, connection_id, organization_id, name, public_id, title, category, effect, definition, schema_problem)
-  SELECT x.resource_id, $1, $2, x.name, x.public_id, x.title, $3, x.effect, x.definition, x.schema_problem
-    FROM json_to_recordset($4::json) AS x(resource_id int, name text, public_id text, title text, effect text, definition json, schema_problem text)
+  INSERT INTO tools (resource_id, connection_id, organization_id, name, public_id, title, category, effect, schema_problem)
+  SELECT x.resource_id, $1, $2, x.name, x.public_id, x.title, $3, x.effect, x.schema_problem
+    FROM json_to_recordset($4::json) AS x(resource_id int, name text, public_id text, title text, effect text, schema_problem text)
   ON CONFLICT (resource_id) DO UPDATE SET
-    title = excluded.title, category = excluded.category, effect = excluded.effect, definition = excluded.definition,
+    title = excluded.title, category = excluded.category, effect = excluded.effect,
     schema_problem = excluded.schema_problem`;
 
-/** Writes what a discovery found, all of it or nothing: the caller's transaction decides. */
+/**
+ * Writes what a discovery found, all of it or nothing: the caller's transaction decides. Tools and prompts are shown as
+ * their definition in force says, not as an unapproved one does.
+ */
 @Injectable()
 export class DiscoveryStoreService {
-  /** The transaction must hold the connection's row, so that two runs write one after the other. */
+  constructor(private readonly definitions: DefinitionStoreService) {}
+
+  /**
+   * The transaction must hold the connection's row, so that two runs write one after the other.
+   * @param trust whether changed definitions are taken as they come
+   */
   async store(
     manager: EntityManager,
     place: DiscoveredOn,
     collected: Collected,
     scope: DiscoveryScope,
+    trust: boolean,
   ): Promise<Stored> {
+    const reviewed = await this.definitions.review(manager, place, collected, trust);
     const ids = new Map<string, number>();
-    const stored: Stored = { found: collected.items.length, created: 0, updated: 0, vanished: 0 };
+    const { newlyPending, baselineKinds } = reviewed;
+    const stored: Stored = {
+      found: collected.items.length,
+      created: 0,
+      updated: 0,
+      vanished: 0,
+      newlyPending,
+      baselineKinds,
+    };
     for (const chunk of chunks(collected.items)) {
-      for (const row of await this.upsertResources(manager, place, chunk)) {
+      for (const row of await this.upsertResources(manager, place, chunk, reviewed)) {
         ids.set(`${row.kind} ${row.uri_digest}`, row.id);
         if (row.created) stored.created++;
         if (row.changed) stored.updated++;
@@ -82,34 +102,34 @@ export class DiscoveryStoreService {
     await this.linkParents(manager, place, collected.items);
     stored.vanished = await this.markVanished(manager, place, collected.completeKinds, scope);
     const tools = collected.items.filter((item) => item.tool !== null);
-    for (const chunk of chunks(tools)) await this.upsertTools(manager, place, chunk, ids);
+    for (const chunk of chunks(tools)) await this.upsertTools(manager, place, chunk, reviewed, ids);
+    await this.definitions.store(manager, place, reviewed, ids);
     return stored;
-  }
-
-  /** The first complete discovery is the baseline: what it saw counts as approved. */
-  async approveBaseline(manager: EntityManager, connectionId: string): Promise<void> {
-    await manager.query('UPDATE tools SET approved_definition = definition WHERE connection_id = $1', [connectionId]);
   }
 
   private upsertResources(
     manager: EntityManager,
     place: DiscoveredOn,
     items: readonly DiscoveredItem[],
+    reviewed: ReviewedRun,
   ): Promise<StoredRow[]> {
-    const rows = items.map((item, ordinal) => ({
-      ordinal,
-      kind: item.kind,
-      uri: item.uri,
-      uri_digest: uriDigest(item.uri),
-      name: item.name,
-      type: item.type,
-      description: item.description,
-      schema: keptSchema(item.schema),
-      operations: item.operations,
-      external_id: item.externalId,
-      mime_type: item.mimeType,
-      content_digest: contentDigest(item),
-    }));
+    const rows = items.map((item, ordinal) => {
+      const shown = reviewed.definitions.get(item)?.shown ?? item;
+      return {
+        ordinal,
+        kind: item.kind,
+        uri: item.uri,
+        uri_digest: uriDigest(item.uri),
+        name: shown.name,
+        type: item.type,
+        description: shown.description,
+        schema: shown.schema,
+        operations: item.operations,
+        external_id: item.externalId,
+        mime_type: item.mimeType,
+        content_digest: contentDigest(item),
+      };
+    });
     return manager.query<StoredRow[]>(UPSERT_RESOURCES, [place.connectionId, place.organizationId, storableJson(rows)]);
   }
 
@@ -157,25 +177,22 @@ export class DiscoveryStoreService {
     manager: EntityManager,
     place: DiscoveredOn,
     items: readonly DiscoveredItem[],
+    reviewed: ReviewedRun,
     ids: ReadonlyMap<string, number>,
   ): Promise<void> {
     const publicIds = await this.publicIds(manager, place, items);
     const rows = items.flatMap((item) => {
       const resourceId = ids.get(`tool ${uriDigest(item.uri)}`);
-      if (item.tool === null || resourceId === undefined) return [];
-      const problem = schemaProblem(item.tool.inputSchema);
+      const definition = reviewed.definitions.get(item);
+      const tool = definition?.shown.tool;
+      if (!definition || !tool || resourceId === undefined) return [];
       return {
         resource_id: resourceId,
-        name: item.tool.name,
-        public_id: publicIds.get(item.tool.name) ?? null,
-        title: titleOf(item.tool),
-        effect: effectOf(item.tool, place.trustAnnotations),
-        definition: {
-          ...item.tool,
-          inputSchema: keptSchema(item.tool.inputSchema),
-          ...(item.tool.outputSchema ? { outputSchema: keptSchema(item.tool.outputSchema) } : {}),
-        },
-        schema_problem: problem,
+        name: tool.name,
+        public_id: publicIds.get(tool.name) ?? null,
+        title: titleOf(tool),
+        effect: claimedEffectOf(definition.after),
+        schema_problem: schemaProblem(tool.inputSchema),
       };
     });
     await manager.query(UPSERT_TOOLS, [place.connectionId, place.organizationId, place.category, storableJson(rows)]);
@@ -211,17 +228,4 @@ export class DiscoveryStoreService {
     }
     return given;
   }
-}
-
-function schemaProblem(schema: Record<string, unknown>): string | null {
-  const [problem] = inspectSchema(schema).problems;
-  return problem ? `${problem.path || '/'}: ${problem.message}`.slice(0, 500) : null;
-}
-
-function keptSchema(schema: Record<string, unknown>): Record<string, unknown> {
-  return JSON.stringify(schema).length > LARGEST_SCHEMA_BYTES ? {} : schema;
-}
-
-function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let start = 0; start < items.length; start += CHUNK) yield items.slice(start, start + CHUNK);
 }

@@ -386,21 +386,6 @@ describe('discovery', () => {
     }, 30_000);
   });
 
-  it('stores the approved definition of the first complete run, and keeps it', async () => {
-    const tool = (description: string) => [{ name: 'tool', description, inputSchema: { type: 'object' } }];
-    const { id, upstream } = await hostile('Baseline', { tools: tool('first'), capabilities: { tools: {} } });
-    const approved = async (): Promise<unknown> =>
-      (await database.query('SELECT approved_definition FROM tools WHERE connection_id = $1', [id])).rows[0]
-        ?.approved_definition?.description;
-    await discover(id, { resource_types: ['tool'] });
-    expect(await approved()).toBeUndefined();
-    await discover(id);
-    expect(await approved()).toBe('first');
-    upstream.become({ tools: tool('second'), capabilities: { tools: {} } });
-    await discover(id);
-    expect(await approved()).toBe('first');
-  });
-
   it('runs in the background where asked to, with an address to look at', async () => {
     const { id } = await hostile('Background', { tools: manyTools(2_000), pageSize: 100 });
     const answer = await acme.owner.post(`/api/v1/mcp/connections/${id}/discover/`, {}, { prefer: 'respond-async' });

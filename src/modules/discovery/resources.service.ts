@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { SelectQueryBuilder } from 'typeorm';
-import { administeredOrganizationIds, type Actor } from '../../platform/auth/actor.js';
+import { isExpansionOf } from '../../mcp/uri-template.js';
 import { containing } from '../../platform/database/like.js';
 import { Database } from '../../platform/database/transaction.js';
 import { notFound } from '../../platform/http/domain-error.js';
@@ -9,8 +9,12 @@ import { uriDigest } from './discovered-item.js';
 import { Resource, type ResourceKind } from './resource.entity.js';
 import { ListResources, toResourceResponse, type ResourceResponse, type ResourceRow } from './resources.dto.js';
 
+export { ListResources } from './resources.dto.js';
+export type { ResourceResponse } from './resources.dto.js';
+
 /** What a use of a resource needs to know of it. */
 export interface ResourceFacts {
+  id: number;
   connectionId: string;
   organizationId: string;
   uri: string;
@@ -25,13 +29,31 @@ export interface ServerResourceRow {
   mime_type: string | null;
 }
 
-/** Owners and admins of an organization see everything that was discovered on its connections. */
+/** Which rows somebody may see: everything in some organizations, and single ones that were granted. */
+export interface RowScope {
+  organizations: readonly string[];
+  resourceIds: readonly number[];
+}
+
+/** An available resource as the policy of grants looks at it. */
+export interface ResourceOutline {
+  id: number;
+  kind: ResourceKind;
+  uri: string;
+  name: string;
+  type: string;
+  parentId: number | null;
+}
+
+const IN_SCOPE = '(r.organization_id = ANY(:organizations) OR r.id = ANY(:resourceIds))';
+
+/** What was discovered. Who may see which rows of it is for the caller to say. */
 @Injectable()
 export class ResourcesService {
   constructor(private readonly database: Database) {}
 
-  async list(actor: Actor, query: ListResources): Promise<Page<ResourceResponse>> {
-    const rows = this.selected(actor);
+  async list(scope: RowScope, query: ListResources): Promise<Page<ResourceResponse>> {
+    const rows = this.selected(scope);
     if (query.connection !== undefined)
       rows.andWhere('r.connection_id = :connection', { connection: query.connection });
     if (query.resource_type !== undefined) rows.andWhere('r.resource_type = :type', { type: query.resource_type });
@@ -46,54 +68,87 @@ export class ResourcesService {
     return (await readPage<ResourceRow, Resource>(rows, 'r.id', query, 'integer')).map(toResourceResponse);
   }
 
-  async get(actor: Actor, id: number): Promise<ResourceResponse> {
-    const row = await this.selected(actor).andWhere('r.id = :id', { id }).getRawOne<ResourceRow>();
+  async get(scope: RowScope, id: number): Promise<ResourceResponse> {
+    const row = await this.selected(scope).andWhere('r.id = :id', { id }).getRawOne<ResourceRow>();
     if (!row) throw notFound('resource', id);
     return toResourceResponse(row);
   }
 
-  /** @throws DomainError 404 for anything that can't be read now */
-  async readable(actor: Actor, id: number): Promise<ResourceFacts> {
-    const row = await this.visible(actor)
+  /** @throws DomainError 404 for anything of these organizations that can't be read now */
+  async readable(organizations: readonly string[], id: number): Promise<ResourceFacts> {
+    const row = await this.visible({ organizations, resourceIds: [] })
       .andWhere("r.id = :id AND r.is_available AND r.kind = 'resource'", { id })
-      .select(['r.connection_id AS "connectionId"', 'r.organization_id AS "organizationId"', 'r.resource_uri AS uri'])
+      .select([
+        'r.id AS id',
+        'r.connection_id AS "connectionId"',
+        'r.organization_id AS "organizationId"',
+        'r.resource_uri AS uri',
+      ])
       .getRawOne<ResourceFacts>();
     if (!row) throw notFound('resource', id);
     return row;
   }
 
-  isListed(connectionId: string, uri: string): Promise<boolean> {
-    return this.ofConnection(connectionId, 'resource')
+  /** The row of a listed URI, null for the expansion of a listed template, undefined for any other. */
+  async findByUri(connectionId: string, uri: string): Promise<number | null | undefined> {
+    const row = await this.ofConnection(connectionId, 'resource')
       .andWhere('r.uri_digest = :digest', { digest: uriDigest(uri) })
-      .getExists();
-  }
-
-  async templatesOf(connectionId: string): Promise<string[]> {
-    const rows = await this.ofConnection(connectionId, 'resource_template')
+      .select('r.id', 'id')
+      .getRawOne<{ id: number }>();
+    if (row) return row.id;
+    const templates = await this.ofConnection(connectionId, 'resource_template')
       .select('r.resource_uri', 'uri')
       .getRawMany<{ uri: string }>();
-    return rows.map((row) => row.uri);
+    return templates.some((template) => isExpansionOf(template.uri, uri)) ? null : undefined;
   }
 
-  listOfConnection(connectionId: string, page: PageQuery): Promise<Page<ServerResourceRow>> {
-    const rows = this.ofConnection(connectionId, 'resource').select([
-      'r.id AS id',
-      'r.resource_uri AS resource_uri',
-      'r.resource_name AS resource_name',
-      'r.description AS description',
-      'r.mime_type AS mime_type',
-    ]);
+  listOfConnection(connectionId: string, scope: RowScope, page: PageQuery): Promise<Page<ServerResourceRow>> {
+    const rows = this.ofConnection(connectionId, 'resource')
+      .andWhere(IN_SCOPE, parametersOf(scope))
+      .select([
+        'r.id AS id',
+        'r.resource_uri AS resource_uri',
+        'r.resource_name AS resource_name',
+        'r.description AS description',
+        'r.mime_type AS mime_type',
+      ]);
     return readPage<ServerResourceRow, Resource>(rows, 'r.id', page, 'integer');
   }
 
+  /** Everything that is available on a connection, for the policy of its grants. */
+  outlines(connectionId: string): Promise<ResourceOutline[]> {
+    return this.database.manager
+      .createQueryBuilder(Resource, 'r')
+      .select(['r.id AS id', 'r.kind AS kind', 'r.resource_uri AS uri', 'r.resource_name AS name'])
+      .addSelect(['r.resource_type AS type', 'r.parent_id AS "parentId"'])
+      .where('r.connection_id = :connectionId AND r.is_available', { connectionId })
+      .orderBy('r.id')
+      .getRawMany<ResourceOutline>();
+  }
+
+  /** The connection of each of these resources, as far as they exist in the organization. */
+  async connectionsOf(organizationId: string, ids: readonly number[]): Promise<Map<number, string>> {
+    const rows = await this.database.manager
+      .createQueryBuilder(Resource, 'r')
+      .innerJoin('r.connection', 'c', 'c.deleted_at IS NULL')
+      .select(['r.id AS id', 'r.connection_id AS "connectionId"'])
+      .where('r.organization_id = :organizationId AND r.id = ANY(:ids)', { organizationId, ids })
+      .getRawMany<{ id: number; connectionId: string }>();
+    return new Map(rows.map((row) => [row.id, row.connectionId]));
+  }
+
   /** MCP resources and tools of each connection that are available now. */
-  async counts(connectionIds: readonly string[]): Promise<Map<string, { tools: number; resources: number }>> {
+  async counts(
+    scope: RowScope,
+    connectionIds: readonly string[],
+  ): Promise<Map<string, { tools: number; resources: number }>> {
     const rows = await this.database.manager
       .createQueryBuilder(Resource, 'r')
       .select('r.connection_id', 'id')
       .addSelect("count(*) FILTER (WHERE r.kind = 'tool')::int", 'tools')
       .addSelect("count(*) FILTER (WHERE r.kind = 'resource')::int", 'resources')
       .where('r.connection_id = ANY(:connectionIds) AND r.is_available', { connectionIds })
+      .andWhere(IN_SCOPE, parametersOf(scope))
       .groupBy('r.connection_id')
       .getRawMany<{ id: string; tools: number; resources: number }>();
     return new Map(rows.map(({ id, tools, resources }) => [id, { tools, resources }]));
@@ -106,15 +161,15 @@ export class ResourcesService {
       .where('r.connection_id = :connectionId AND r.kind = :kind AND r.is_available', { connectionId, kind });
   }
 
-  private visible(actor: Actor): SelectQueryBuilder<Resource> {
+  private visible(scope: RowScope): SelectQueryBuilder<Resource> {
     return this.database.manager
       .createQueryBuilder(Resource, 'r')
       .innerJoin('r.connection', 'c', 'c.deleted_at IS NULL')
-      .where('r.organization_id = ANY(:organizations)', { organizations: administeredOrganizationIds(actor) });
+      .where(IN_SCOPE, parametersOf(scope));
   }
 
-  private selected(actor: Actor): SelectQueryBuilder<Resource> {
-    return this.visible(actor).select([
+  private selected(scope: RowScope): SelectQueryBuilder<Resource> {
+    return this.visible(scope).select([
       'r.id AS id',
       'r.connection_id AS connection_id',
       'r.resource_uri AS resource_uri',
@@ -130,4 +185,8 @@ export class ResourcesService {
       'r.is_available AS is_available',
     ]);
   }
+}
+
+function parametersOf({ organizations, resourceIds }: RowScope): Record<string, unknown> {
+  return { organizations: [...organizations], resourceIds: [...resourceIds] };
 }

@@ -1,13 +1,15 @@
 import { Injectable, OnModuleDestroy } from '@nestjs/common';
-import { LRUCache } from 'lru-cache';
-import type { Subscription } from 'rxjs';
 import type { SelectQueryBuilder } from 'typeorm';
 import { containing } from '../../platform/database/like.js';
 import { Database } from '../../platform/database/transaction.js';
 import { EventsService } from '../../platform/events/events.service.js';
+import { FreshCache } from '../../platform/events/fresh-cache.js';
 import { Page, readPage, type PageQuery } from '../../platform/http/paging.js';
 import { CONNECTION_CHANGED } from '../connections/connections.events.js';
-import { DISCOVERY_FINISHED } from './discovery.events.js';
+import { SERVER_TYPE_CHANGED } from '../registry/registry.events.js';
+import { DefinitionEntry, type DefinitionStatus } from './definition.entity.js';
+import type { Blocked } from './definition-review.js';
+import { DISCOVERY_FINISHED, TOOL_CHANGED } from './discovery.events.js';
 import { Tool, type ToolDefinition, type ToolEffect } from './tool.entity.js';
 
 /** A safety net under the events that end a cached fact. */
@@ -21,14 +23,22 @@ export interface ToolFacts {
   name: string;
   title: string;
   category: string;
+  /** What it may do, by the first that says so: an admin, the verified list of the type, its own annotations. */
   effect: ToolEffect;
+  /** The one in force: approved, else as last discovered. */
   definition: ToolDefinition;
+  review: DefinitionStatus;
+  /** Why its definition keeps it from being called; null where it does not. */
+  blocked: Blocked | null;
   schemaProblem: string | null;
   connectionId: string;
   organizationId: string;
   serverId: string;
   serverName: string;
 }
+
+/** A tool as the policy of grants looks at it. */
+export type ToolOutline = Pick<ToolFacts, 'id' | 'name' | 'publicId' | 'title' | 'effect' | 'blocked'>;
 
 export interface ToolFilter extends PageQuery {
   server_id?: string;
@@ -37,29 +47,53 @@ export interface ToolFilter extends PageQuery {
   search?: string;
 }
 
+/** Whose tools are listed: all of some organizations, and single ones beside them. */
+export interface ToolScope {
+  organizations: readonly string[];
+  /** Ids of resource rows. */
+  resourceIds: readonly number[];
+}
+
+/**
+ * SQL of what a tool may do. Annotations come from the server itself, so they raise an effect, and lower it only where the
+ * type or the connection is trusted. Needs the aliases `t` (tools), `c` (connections) and `st` (server types).
+ */
+export const EFFECT = `COALESCE(t.effect_override, st.tool_effects ->> t.name,
+  CASE WHEN t.effect = 'read' AND NOT (st.trust_annotations OR c.trust_annotations) THEN 'write' ELSE t.effect END)`;
+
+/** SQL of `blockedBecause`; needs the alias `d` (definitions). */
+export const BLOCKED = `CASE WHEN d.status = 'approved' THEN NULL WHEN d.approved IS NULL THEN 'definition_' || d.status
+  WHEN d.compatible THEN NULL ELSE 'definition_changed' END`;
+
 /** The tools that can be used now: discovered, still there, on a connection that is switched on. */
 @Injectable()
 export class ToolCatalogService implements OnModuleDestroy {
   /** Kept with their schema objects, so that a compiled check is found by identity. */
-  private readonly known = new LRUCache<string, ToolFacts[]>({ max: 20_000, ttl: CACHED_MS });
-  private readonly invalidation: Subscription;
+  private readonly known: FreshCache<ToolFacts[]>;
 
   constructor(
     private readonly database: Database,
     events: EventsService,
   ) {
-    this.invalidation = events.on([DISCOVERY_FINISHED, CONNECTION_CHANGED], () => this.known.clear());
+    const stale = [DISCOVERY_FINISHED, CONNECTION_CHANGED, SERVER_TYPE_CHANGED, TOOL_CHANGED];
+    this.known = new FreshCache(events, stale, { max: 20_000, ttlMs: CACHED_MS });
   }
 
   onModuleDestroy(): void {
-    this.invalidation.unsubscribe();
+    this.known.close();
   }
 
-  list(organizationIds: readonly string[], filter: ToolFilter): Promise<Page<ToolFacts>> {
-    const rows = this.usable(organizationIds);
+  list(scope: ToolScope, filter: ToolFilter): Promise<Page<ToolFacts>> {
+    const rows = this.usable().andWhere(
+      '(t.organization_id = ANY(:organizations) OR t.resource_id = ANY(:resources))',
+      {
+        organizations: [...scope.organizations],
+        resources: [...scope.resourceIds],
+      },
+    );
     if (filter.server_id !== undefined) rows.andWhere('c.slug = :slug', { slug: filter.server_id });
     if (filter.category !== undefined) rows.andWhere('t.category = :category', { category: filter.category });
-    if (filter.effect !== undefined) rows.andWhere('t.effect = :effect', { effect: filter.effect });
+    if (filter.effect !== undefined) rows.andWhere(`${EFFECT} = :effect`, { effect: filter.effect });
     if (filter.search !== undefined) {
       rows.andWhere('(t.public_id ILIKE :search OR t.title ILIKE :search OR r.description ILIKE :search)', {
         search: containing(filter.search),
@@ -72,36 +106,54 @@ export class ToolCatalogService implements OnModuleDestroy {
   async find(organizationIds: readonly string[], publicId: string): Promise<ToolFacts[]> {
     if (organizationIds.length === 0) return [];
     const key = `${[...organizationIds].sort().join(',')} ${publicId}`;
-    const known = this.known.get(key);
-    if (known) return known;
-    const found = await this.usable(organizationIds)
-      .andWhere('t.public_id = :publicId', { publicId })
-      .getRawMany<ToolFacts>();
-    this.known.set(key, found);
-    return found;
+    return this.known.get(key, () =>
+      this.usable()
+        .andWhere('t.organization_id = ANY(:organizations) AND t.public_id = :publicId', {
+          organizations: [...organizationIds],
+          publicId,
+        })
+        .getRawMany<ToolFacts>(),
+    );
   }
 
-  private usable(organizationIds: readonly string[]): SelectQueryBuilder<Tool> {
+  /** All that a connection offers, switched on or off, for the policy of its grants. */
+  outlines(connectionId: string): Promise<ToolOutline[]> {
+    return this.available()
+      .select(['t.resource_id AS id', 't.name AS name', 't.public_id AS "publicId"', 't.title AS title'])
+      .addSelect([`${EFFECT} AS effect`, `${BLOCKED} AS blocked`])
+      .andWhere('t.connection_id = :connectionId', { connectionId })
+      .orderBy('t.resource_id')
+      .getRawMany<ToolOutline>();
+  }
+
+  private available(): SelectQueryBuilder<Tool> {
     return this.database.manager
       .createQueryBuilder(Tool, 't')
       .innerJoin('t.resource', 'r', 'r.is_available')
-      .innerJoin('r.connection', 'c', 'c.deleted_at IS NULL AND c.is_active')
+      .innerJoin('r.connection', 'c', 'c.deleted_at IS NULL')
+      .innerJoin('c.serverType', 'st')
+      .innerJoin(DefinitionEntry, 'd', 'd.resource_id = t.resource_id')
+      .where('t.public_id IS NOT NULL');
+  }
+
+  private usable(): SelectQueryBuilder<Tool> {
+    return this.available()
+      .andWhere('c.is_active')
       .select([
         't.resource_id AS id',
         't.public_id AS "publicId"',
         't.name AS name',
         't.title AS title',
         't.category AS category',
-        't.effect AS effect',
-        't.definition AS definition',
+        `${EFFECT} AS effect`,
+        'COALESCE(d.approved, d.latest) AS definition',
+        'd.status AS review',
+        `${BLOCKED} AS blocked`,
         't.schema_problem AS "schemaProblem"',
         't.connection_id AS "connectionId"',
         't.organization_id AS "organizationId"',
         'c.slug AS "serverId"',
         'c.connection_name AS "serverName"',
-      ])
-      .where('t.organization_id = ANY(:organizationIds) AND t.public_id IS NOT NULL', {
-        organizationIds: [...organizationIds],
-      });
+      ]);
   }
 }

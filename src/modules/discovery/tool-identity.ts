@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ToolDefinition, ToolEffect } from './tool.entity.js';
+import { TOOL_EFFECTS, type ToolDefinition, type ToolEffect } from './tool.entity.js';
 
 const LONGEST_PUBLIC_ID = 128;
 const HASH_LENGTH = 8;
@@ -31,11 +31,15 @@ export function titleOf(tool: ToolDefinition): string {
 }
 
 /**
- * What a tool may do, from its annotations (MCP 2025-11-25, ToolAnnotations). They come from the server itself, so they
- * may always raise the effect, and lower it from `write` only where the server is trusted.
+ * What a tool says that it may do, in its annotations (MCP 2025-11-25, ToolAnnotations); the worst where it says several
+ * things. Whether it is believed is decided where tools are read.
  */
-export function effectOf(tool: ToolDefinition, trusted: boolean): ToolEffect {
+export function claimedEffect(tool: ToolDefinition): ToolEffect {
   const { readOnlyHint, destructiveHint } = tool.annotations ?? {};
-  if (readOnlyHint === true) return trusted ? 'read' : 'write';
-  return destructiveHint === true ? 'destructive' : 'write';
+  if (destructiveHint === true) return 'destructive';
+  return readOnlyHint === true ? 'read' : 'write';
+}
+
+export function greaterEffect(left: ToolEffect, right: ToolEffect): ToolEffect {
+  return TOOL_EFFECTS.indexOf(left) >= TOOL_EFFECTS.indexOf(right) ? left : right;
 }

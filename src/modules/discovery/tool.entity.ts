@@ -1,8 +1,9 @@
 import { Column, Entity, Index, JoinColumn, OneToOne, PrimaryColumn } from 'typeorm';
 import { Resource } from './resource.entity.js';
 
-/** What a tool does to the upstream's data. */
-export type ToolEffect = 'read' | 'write' | 'destructive';
+/** What a tool does to the upstream's data, from the least to the worst. */
+export const TOOL_EFFECTS = ['read', 'write', 'destructive'] as const;
+export type ToolEffect = (typeof TOOL_EFFECTS)[number];
 
 /** A tool as its server defines it (MCP 2025-11-25, server/tools). */
 export interface ToolDefinition {
@@ -14,7 +15,7 @@ export interface ToolDefinition {
   annotations?: Record<string, unknown>;
 }
 
-/** The facts of a tool beside its resource row; written in the same transaction. */
+/** The facts of a tool beside its resource row and its definition; written in the same transaction. */
 @Entity('tools')
 @Index('tools_public_id_key', ['organizationId', 'publicId'], { unique: true })
 @Index('tools_connection_idx', ['connectionId'])
@@ -36,24 +37,25 @@ export class Tool {
   @Column('text', { name: 'public_id', nullable: true })
   publicId: string | null;
 
+  /** Of the definition in force. */
   @Column('text')
   title: string;
 
   @Column('text')
   category: string;
 
-  @Column('text')
-  effect: ToolEffect;
+  /**
+   * What its annotations claim, believed or not: the effect that counts is derived where tools are read. Of an approved
+   * definition and a changed one it is the greater: a raise applies at once, a lowering waits for approval.
+   */
+  @Column('text', { name: 'effect' })
+  claimedEffect: ToolEffect;
 
-  /** As last discovered. */
-  @Column('json')
-  definition: ToolDefinition;
+  /** An admin's word, above all others. */
+  @Column('text', { name: 'effect_override', nullable: true })
+  effectOverride: ToolEffect | null;
 
-  /** As it was in the first complete discovery of its connection. */
-  @Column('json', { name: 'approved_definition', nullable: true })
-  approvedDefinition: ToolDefinition | null;
-
-  /** Why arguments can't be checked against its schema, which is why it is not called. */
+  /** Why arguments can't be checked against the schema in force, which is why it is not called. */
   @Column('text', { name: 'schema_problem', nullable: true })
   schemaProblem: string | null;
 

@@ -35,6 +35,7 @@ describe('authentication', () => {
     });
     expect((await me(app.anonymous.withToken(answer.body.access_token))).body).toEqual({
       id: expect.any(String),
+      kind: 'user',
       username: 'admin',
       is_operator: true,
       organizations: [{ id: app.organization, name: 'Default', role: 'owner' }],

@@ -15,6 +15,7 @@ const TOKENS = {
 };
 const ME = {
   id: '123e4567-e89b-12d3-a456-426614174222',
+  kind: 'user',
   username: 'john.doe',
   is_operator: false,
   organizations: [{ id: '123e4567-e89b-12d3-a456-426614174111', name: 'Acme Corp', role: 'owner' }],

@@ -50,7 +50,9 @@ export interface TokenPair {
 }
 
 export interface MeResponse {
+  /** Of the user, or of the workspace token. */
   id: string;
+  kind: 'user' | 'workspace_token';
   username: string;
   is_operator: boolean;
   organizations: { id: string; name: string; role: string }[];
@@ -65,7 +67,8 @@ interface Named {
 export function toMeResponse(actor: Actor, organizations: readonly Named[], workspaces: readonly Named[]): MeResponse {
   const nameIn = (list: readonly Named[], id: string): string => list.find((row) => row.id === id)?.name ?? '';
   return {
-    id: actor.userId,
+    id: actor.userId ?? actor.tokenId ?? '',
+    kind: actor.userId === null ? 'workspace_token' : 'user',
     username: actor.username,
     is_operator: actor.isOperator,
     organizations: [...actor.organizations].map(([id, role]) => ({ id, name: nameIn(organizations, id), role })),

@@ -8,6 +8,7 @@ import { Environment } from '../../platform/config/environment.js';
 import { Database } from '../../platform/database/transaction.js';
 import { EventsService } from '../../platform/events/events.service.js';
 import { IDENTITY_CHANGED } from './identity.events.js';
+import { WorkspaceTokensService } from './workspace-tokens.service.js';
 
 /** Upper bound for stale rights should an invalidation be lost; normally NOTIFY ends them within milliseconds. */
 const RIGHTS_CACHED_MS = 3_000;
@@ -21,6 +22,13 @@ interface ActorRow {
   session_alive: boolean;
   organizations: Record<string, OrganizationRole> | null;
   workspaces: Record<string, { organizationId: string; role: WorkspaceRole }> | null;
+}
+
+interface TokenRow {
+  id: string;
+  name: string;
+  workspace_id: string;
+  organization_id: string;
 }
 
 interface CachedRights {
@@ -44,6 +52,13 @@ const RIGHTS_SQL = `
     FROM users u
    WHERE u.is_active AND u.deleted_at IS NULL AND `;
 
+const TOKEN_SQL = `
+  SELECT t.id, t.name, t.workspace_id, w.organization_id
+    FROM workspace_tokens t
+    JOIN workspaces w ON w.id = t.workspace_id AND w.deleted_at IS NULL
+    JOIN organizations o ON o.id = w.organization_id AND o.deleted_at IS NULL
+   WHERE t.id = $1 AND t.revoked_at IS NULL AND t.expires_at > now()`;
+
 /** From a bearer token to the actor behind it. */
 @Injectable()
 export class AuthenticationService implements OnModuleDestroy {
@@ -56,6 +71,7 @@ export class AuthenticationService implements OnModuleDestroy {
     private readonly tokens: AccessTokenService,
     private readonly database: Database,
     private readonly environment: Environment,
+    private readonly workspaceTokens: WorkspaceTokensService,
     events: EventsService,
   ) {
     // Rights hang together (a workspace's organization, an operator's users), so a change forgets them all: they are cheap to read.
@@ -80,21 +96,50 @@ export class AuthenticationService implements OnModuleDestroy {
     // `iat` has whole seconds; sessions are revoked one by one, so this decides for tokens without one only.
     const validFrom = Math.floor((rights.tokensValidFrom?.getTime() ?? 0) / 1_000) * 1_000;
     const issuedTooEarly = verified.issuedAt.getTime() < validFrom;
-    return verified.sessionId === null && issuedTooEarly ? null : rights.actor;
+    if (verified.sessionId === null && issuedTooEarly) return null;
+    if (rights.actor.tokenId !== null) this.workspaceTokens.noteUse(rights.actor.tokenId);
+    return rights.actor;
   }
 
   private async rightsOf(token: VerifiedToken): Promise<CachedRights | null> {
-    const key = `${token.issuedBy}:${token.subject}:${token.sessionId ?? ''}`;
+    const key = `${token.issuedBy}:${token.use}:${token.subject}:${token.sessionId ?? ''}`;
     const cached = this.rights.get(key);
     if (cached) return cached;
     const { changes } = this;
+    const rights = token.use === 'workspace' ? await this.rightsOfAgent(token) : await this.rightsOfUser(token);
+    // Read before a change and kept after it, they would outlive it.
+    if (rights && changes === this.changes) this.rights.set(key, rights);
+    return rights;
+  }
+
+  /** An agent is a member of its workspace, and nobody anywhere else. */
+  private async rightsOfAgent(token: VerifiedToken): Promise<CachedRights | null> {
+    const [row] = await this.database.manager.query<TokenRow[]>(TOKEN_SQL, [token.subject]);
+    if (!row) return null;
+    return {
+      tokensValidFrom: null,
+      sessionAlive: true,
+      actor: {
+        userId: null,
+        tokenId: row.id,
+        username: row.name,
+        isOperator: false,
+        sessionId: null,
+        organizations: new Map(),
+        workspaces: new Map([[row.workspace_id, { organizationId: row.organization_id, role: 'member' }]]),
+      },
+    };
+  }
+
+  private async rightsOfUser(token: VerifiedToken): Promise<CachedRights | null> {
     const row = (await this.readRights(token)) ?? (await this.provision(token));
     if (!row) return null;
-    const rights: CachedRights = {
+    return {
       tokensValidFrom: row.tokens_valid_from,
       sessionAlive: row.session_alive,
       actor: {
         userId: row.id,
+        tokenId: null,
         username: row.username,
         isOperator: row.is_operator,
         sessionId: token.sessionId,
@@ -102,9 +147,6 @@ export class AuthenticationService implements OnModuleDestroy {
         workspaces: new Map(Object.entries(row.workspaces ?? {})),
       },
     };
-    // Read before a change and kept after it, they would outlive it.
-    if (changes === this.changes) this.rights.set(key, rights);
-    return rights;
   }
 
   private async readRights(token: VerifiedToken): Promise<ActorRow | undefined> {

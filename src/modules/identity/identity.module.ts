@@ -18,15 +18,33 @@ import { UsersService } from './users.service.js';
 import { WorkspaceMember } from './workspace-member.entity.js';
 import { WorkspaceMembersService } from './workspace-members.service.js';
 import { Workspace } from './workspace.entity.js';
+import { WorkspaceToken } from './workspace-token.entity.js';
+import { WorkspaceTokensController } from './workspace-tokens.controller.js';
+import { WorkspaceTokensService } from './workspace-tokens.service.js';
 import { WorkspacesController } from './workspaces.controller.js';
 import { WorkspacesService } from './workspaces.service.js';
 
 /** Who is here: organizations, users, workspaces, and how they sign in. */
 @Module({
   imports: [
-    TypeOrmModule.forFeature([Organization, User, Membership, Workspace, WorkspaceMember, Session, RefreshToken]),
+    TypeOrmModule.forFeature([
+      Organization,
+      User,
+      Membership,
+      Workspace,
+      WorkspaceMember,
+      WorkspaceToken,
+      Session,
+      RefreshToken,
+    ]),
   ],
-  controllers: [AuthController, OrganizationsController, UsersController, WorkspacesController],
+  controllers: [
+    AuthController,
+    OrganizationsController,
+    UsersController,
+    WorkspacesController,
+    WorkspaceTokensController,
+  ],
   providers: [
     AuthenticationService,
     FirstStartService,
@@ -36,8 +54,9 @@ import { WorkspacesService } from './workspaces.service.js';
     SessionsService,
     UsersService,
     WorkspaceMembersService,
+    WorkspaceTokensService,
     WorkspacesService,
   ],
-  exports: [AuthenticationService, OrganizationsService],
+  exports: [AuthenticationService, OrganizationsService, WorkspacesService],
 })
 export class IdentityModule {}

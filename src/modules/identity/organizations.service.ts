@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { organizationIds, type Actor } from '../../platform/auth/actor.js';
+import { organizationIds, requireUser, type Actor } from '../../platform/auth/actor.js';
 import { nameTaken } from '../../platform/database/database-errors.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { forbidden, notFound } from '../../platform/http/domain-error.js';
@@ -46,7 +46,7 @@ export class OrganizationsService {
 
   async create(actor: Actor, body: CreateOrganization): Promise<OrganizationResponse> {
     const id = uuidv7();
-    const owner = body.owner ?? actor.userId;
+    const owner = body.owner ?? requireUser(actor);
     await this.database
       .transaction(async (transaction) => {
         const known = await transaction.manager.existsBy(User, { id: owner, isActive: true });

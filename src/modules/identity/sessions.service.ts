@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { createHash, randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { ACCESS_TOKEN_SECONDS, AccessTokenService } from '../../platform/auth/access-token.service.js';
-import type { Actor } from '../../platform/auth/actor.js';
+import { requireUser, type Actor } from '../../platform/auth/actor.js';
 import { hashPassword, passwordMatches } from '../../platform/crypto/passwords.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { DomainError, invalid } from '../../platform/http/domain-error.js';
@@ -63,19 +63,20 @@ export class SessionsService {
     return outcome;
   }
 
-  /** Ends the session of the caller's token. Tokens without a session (of an OpenID provider) end where they were issued. */
+  /** Ends the session of the caller's token. Tokens without a session end where they were issued. */
   async logout(actor: Actor): Promise<void> {
-    const { sessionId } = actor;
-    if (sessionId === null) return;
-    await this.database.transaction((transaction) => this.revoke(transaction, actor.userId, sessionId));
+    const { userId, sessionId } = actor;
+    if (userId === null || sessionId === null) return;
+    await this.database.transaction((transaction) => this.revoke(transaction, userId, sessionId));
   }
 
   async changeOwnPassword(actor: Actor, change: ChangePassword): Promise<void> {
-    const user = await this.database.manager.findOneByOrFail(User, { id: actor.userId });
+    const userId = requireUser(actor);
+    const user = await this.database.manager.findOneByOrFail(User, { id: userId });
     if (!(await passwordMatches(user.passwordHash, change.current_password))) {
       throw invalid({ current_password: ['current_password is wrong'] });
     }
-    await this.database.transaction((transaction) => this.setPassword(transaction, actor.userId, change.new_password));
+    await this.database.transaction((transaction) => this.setPassword(transaction, userId, change.new_password));
   }
 
   /** Sets a password and ends every session of the user. */

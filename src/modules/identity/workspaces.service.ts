@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { SelectQueryBuilder } from 'typeorm';
+import { In, type SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { administeredOrganizationIds, hasRole, requireRole, type Actor } from '../../platform/auth/actor.js';
 import { nameTaken } from '../../platform/database/database-errors.js';
@@ -64,6 +64,17 @@ export class WorkspacesService {
       await transaction.manager.update(Workspace, { id, organizationId }, { deletedAt: new Date() });
       await transaction.publish(identityChanged(null));
     });
+  }
+
+  /** The organization of a workspace that the actor sees; without the database for one it works in. @throws DomainError 404 */
+  async organizationOf(actor: Actor, id: string): Promise<string> {
+    return actor.workspaces.get(id)?.organizationId ?? (await this.get(actor, id)).organization.id;
+  }
+
+  /** Names of workspaces that the caller is known to work in. */
+  async names(ids: readonly string[]): Promise<{ id: string; name: string }[]> {
+    const rows = await this.database.manager.findBy(Workspace, { id: In(ids) });
+    return rows.map(({ id, name }) => ({ id, name })).sort((a, b) => a.id.localeCompare(b.id));
   }
 
   /** The organization of a workspace whose members the actor may edit. */

@@ -10,6 +10,7 @@ import {
   ListServerTypes,
   UpdateServerType,
   type ConfigSchemaResponse,
+  type ServerTypeDetails,
   type ServerTypeResponse,
 } from './registry.dto.js';
 import { RegistryService } from './registry.service.js';
@@ -33,6 +34,22 @@ const SERVER_TYPE = {
   organization: null,
   transport: 'streamable_http',
   category: 'utility',
+};
+const DETAILS = {
+  ...SERVER_TYPE,
+  session_scope: 'principal',
+  trust_annotations: false,
+  scopes: [
+    {
+      name: 'project',
+      parts: { project_key: 'case_insensitive' },
+      resources: ['jira://{project_key}'],
+      filters: { project_keys: '{project_key}' },
+      tools: { get_issue: { arguments: [{ '/issue_key': '{project_key}-{number}' }] } },
+    },
+  ],
+  tool_effects: { get_issue: 'read' },
+  declared_resources: [],
 };
 const CONFIG_SCHEMA = {
   auth: {
@@ -60,29 +77,29 @@ export class RegistryController {
 
   @Post()
   @ApiOperation({ summary: 'Create a server type of the own organization; operators create global ones' })
-  @ApiExample(201, SERVER_TYPE)
+  @ApiExample(201, DETAILS)
   @ApiErrors(400, 403, 404, 409)
-  create(@CurrentActor() actor: Actor, @Body() body: CreateServerType): Promise<ServerTypeResponse> {
+  create(@CurrentActor() actor: Actor, @Body() body: CreateServerType): Promise<ServerTypeDetails> {
     return this.registry.create(actor, body);
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'Get a server type' })
-  @ApiExample(200, SERVER_TYPE)
+  @ApiExample(200, DETAILS)
   @ApiErrors(404)
-  get(@CurrentActor() actor: Actor, @Param('id', typeId) id: number): Promise<ServerTypeResponse> {
+  get(@CurrentActor() actor: Actor, @Param('id', typeId) id: number): Promise<ServerTypeDetails> {
     return this.registry.get(actor, id);
   }
 
   @Patch(':id')
   @ApiOperation({ summary: 'Change a server type' })
-  @ApiExample(200, SERVER_TYPE)
+  @ApiExample(200, DETAILS)
   @ApiErrors(400, 403, 404, 409)
   update(
     @CurrentActor() actor: Actor,
     @Param('id', typeId) id: number,
     @Body() body: UpdateServerType,
-  ): Promise<ServerTypeResponse> {
+  ): Promise<ServerTypeDetails> {
     return this.registry.update(actor, id, body);
   }
 

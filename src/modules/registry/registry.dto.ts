@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional, PartialType } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import {
+  IsArray,
   IsBoolean,
   IsIn,
   IsObject,
@@ -15,6 +16,8 @@ import { IsStorable, lowerCased, MayBeLeftOut } from '../../platform/http/body-r
 import { AsSent, trimmed } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import { toBoolean } from '../../platform/http/query-values.js';
+import type { DeclaredResource, Scope, VerifiedEffect } from './scopes.js';
+import type { ServerType } from './server-type.entity.js';
 import type { JsonSchema } from './transport.js';
 
 const QUALIFIED_NAME = /^[a-z0-9][a-z0-9._-]{0,63}\/[a-z0-9][a-z0-9._-]{0,63}$/;
@@ -115,6 +118,45 @@ export class ServerTypeFields {
   @IsBoolean()
   trust_annotations?: boolean;
 
+  @ApiPropertyOptional({
+    type: [Object],
+    description: 'What ties tools to resources, in arguments and in results: see docs/scopes.md',
+    example: [
+      {
+        name: 'project',
+        parts: { project_key: 'case_insensitive' },
+        resources: ['jira://{project_key}'],
+        filters: { project_keys: '{project_key}' },
+        tools: { get_issue: { arguments: [{ '/issue_key': '{project_key}-{number}' }] } },
+      },
+    ],
+  })
+  @MayBeLeftOut()
+  @AsSent()
+  @IsArray()
+  scopes?: unknown[];
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: true,
+    description: 'Verified effects, by tool name: read, write or destructive',
+    example: { get_issue: 'read' },
+  })
+  @MayBeLeftOut()
+  @AsSent()
+  @IsObject()
+  tool_effects?: Record<string, unknown>;
+
+  @ApiPropertyOptional({
+    type: [Object],
+    description: 'Resources that the server has without listing them',
+    example: [{ uri: 'file:///srv/data', name: 'Data', type: 'folder' }],
+  })
+  @MayBeLeftOut()
+  @AsSent()
+  @IsArray()
+  declared_resources?: unknown[];
+
   @ApiPropertyOptional({ default: 'utility', description: 'Category of its tools' })
   @MayBeLeftOut()
   @IsString()
@@ -175,6 +217,26 @@ export function toServerTypeResponse(row: ServerTypeRow): ServerTypeResponse {
     organization: row.organization_id,
     transport: row.transport_type === 'stdio_from_options' ? 'stdio' : row.transport_type,
     category: row.category,
+  };
+}
+
+/** A single type also shows what policy is made from. */
+export interface ServerTypeDetails extends ServerTypeResponse {
+  session_scope: 'principal' | 'connection';
+  trust_annotations: boolean;
+  scopes: Scope[];
+  tool_effects: Record<string, VerifiedEffect>;
+  declared_resources: DeclaredResource[];
+}
+
+export function toServerTypeDetails(row: ServerTypeRow, type: ServerType): ServerTypeDetails {
+  return {
+    ...toServerTypeResponse(row),
+    session_scope: type.sessionScope,
+    trust_annotations: type.trustAnnotations,
+    scopes: type.scopes,
+    tool_effects: type.toolEffects,
+    declared_resources: type.declaredResources,
   };
 }
 

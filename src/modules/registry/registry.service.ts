@@ -8,14 +8,17 @@ import { Database } from '../../platform/database/transaction.js';
 import { DomainError, forbidden, notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage } from '../../platform/http/paging.js';
 import { serverTypeChanged } from './registry.events.js';
+import { checkDeclarations } from './scopes-check.js';
 import { checkConfigSchemas, SubmittedSchemas } from './submitted-schemas.js';
 import {
   CreateServerType,
   ListServerTypes,
   ServerTypeFields,
+  toServerTypeDetails,
   toServerTypeResponse,
   UpdateServerType,
   type ConfigSchemaResponse,
+  type ServerTypeDetails,
   type ServerTypeResponse,
   type ServerTypeRow,
 } from './registry.dto.js';
@@ -27,6 +30,18 @@ import { isProcess, type Transport } from './transport.js';
 
 export { isProcess } from './transport.js';
 export type { RenderedTransport } from './rendered-transport.js';
+export { GENERIC_FILTERS } from './scopes-check.js';
+export type {
+  Comparison,
+  DeclaredResource,
+  Place,
+  Resolution,
+  ResultFilter,
+  Scope,
+  ToolBinding,
+  VerifiedEffect,
+} from './scopes.js';
+export type { JsonSchema } from './transport.js';
 export { SSE_TYPE_ID, STREAMABLE_HTTP_TYPE_ID } from './shipped-types.js';
 
 /** Ids below are the product's own, see shipped-types.ts; PostgreSQL counts the others from here. */
@@ -45,6 +60,10 @@ export type ServerTypeDefinition = Pick<
   | 'sessionScope'
   | 'trustAnnotations'
   | 'category'
+  | 'scopes'
+  | 'toolEffects'
+  | 'declaredResources'
+  | 'scopingConfigSchema'
 >;
 
 /** The kinds of servers that can be connected: global ones, and each organization's own. */
@@ -84,10 +103,11 @@ export class RegistryService implements OnApplicationBootstrap {
     return (await readPage<ServerTypeRow, ServerType>(rows, 't.id', query, 'integer')).map(toServerTypeResponse);
   }
 
-  async get(actor: Actor, id: number): Promise<ServerTypeResponse> {
+  async get(actor: Actor, id: number): Promise<ServerTypeDetails> {
     const row = await this.visible(actor).andWhere('t.id = :id', { id }).getRawOne<ServerTypeRow>();
-    if (!row) throw notFound('server', id);
-    return toServerTypeResponse(row);
+    const type = row && (await this.database.manager.findOneBy(ServerType, { id }));
+    if (!type) throw notFound('server', id);
+    return toServerTypeDetails(row, type);
   }
 
   async configSchema(actor: Actor, id: number): Promise<ConfigSchemaResponse> {
@@ -105,7 +125,7 @@ export class RegistryService implements OnApplicationBootstrap {
     return this.database.manager.findOneBy(ServerType, { id });
   }
 
-  async create(actor: Actor, body: CreateServerType): Promise<ServerTypeResponse> {
+  async create(actor: Actor, body: CreateServerType): Promise<ServerTypeDetails> {
     const organizationId = body.organization ?? null;
     this.requireEditor(actor, organizationId);
     const fields = await this.checked(actor, body);
@@ -116,7 +136,7 @@ export class RegistryService implements OnApplicationBootstrap {
   }
 
   /** Where a change moves the address of a connection, its credentials have to be entered again, see connections/target. */
-  async update(actor: Actor, id: number, body: UpdateServerType): Promise<ServerTypeResponse> {
+  async update(actor: Actor, id: number, body: UpdateServerType): Promise<ServerTypeDetails> {
     const current = await this.editable(actor, id);
     const fields = changedOnly(body, await this.checked(actor, { ...toFields(current), ...defined(body) }));
     await this.database.transaction(async (transaction) => {
@@ -169,7 +189,9 @@ export class RegistryService implements OnApplicationBootstrap {
       scoping_config_schema: scopingConfigSchema,
     });
     const transport = checkTransport(body.transport, configSchemas);
+    const declarations = checkDeclarations(body, scopingConfigSchema);
     return {
+      ...declarations,
       qualifiedName: body.qualified_name,
       displayName: body.display_name,
       description: body.description ?? '',
@@ -206,8 +228,8 @@ export class RegistryService implements OnApplicationBootstrap {
   }
 
   private async visibleEntity(actor: Actor, id: number): Promise<ServerType> {
-    await this.get(actor, id);
-    const type = await this.database.manager.findOneBy(ServerType, { id });
+    const isVisible = await this.visible(actor).andWhere('t.id = :id', { id }).getExists();
+    const type = isVisible ? await this.database.manager.findOneBy(ServerType, { id }) : null;
     if (!type) throw notFound('server', id);
     return type;
   }
@@ -235,6 +257,8 @@ export class RegistryService implements OnApplicationBootstrap {
       .where('(t.organization_id IS NULL OR t.organization_id = ANY(:organizations))', {
         organizations: organizationIds(actor),
       });
+    // An agent connects nothing.
+    if (actor.userId === null) query.andWhere('false');
     if (!this.environment.STDIO_ENABLED) query.andWhere("t.transport->>'type' NOT IN ('stdio', 'stdio_from_options')");
     return query;
   }
@@ -258,6 +282,9 @@ function changedOnly(body: UpdateServerType, fields: Partial<ServerType>): Parti
     session_scope: ['sessionScope'],
     trust_annotations: ['trustAnnotations'],
     category: ['category'],
+    scopes: ['scopes'],
+    tool_effects: ['toolEffects'],
+    declared_resources: ['declaredResources'],
   };
   const named = Object.keys(defined(body)) as (keyof ServerTypeFields)[];
   return Object.fromEntries(named.flatMap((name) => columnsOf[name].map((column) => [column, fields[column]])));
@@ -276,6 +303,9 @@ function toFields(type: ServerType): ServerTypeFields {
     session_scope: type.sessionScope,
     trust_annotations: type.trustAnnotations,
     category: type.category,
+    scopes: type.scopes,
+    tool_effects: type.toolEffects,
+    declared_resources: type.declaredResources,
   };
 }
 

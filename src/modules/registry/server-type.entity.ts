@@ -1,5 +1,6 @@
 import { Column, CreateDateColumn, Entity, Index, JoinColumn, ManyToOne, PrimaryGeneratedColumn } from 'typeorm';
 import { Organization } from '../identity/organization.entity.js';
+import type { DeclaredResource, Scope, VerifiedEffect } from './scopes.js';
 import type { JsonSchema, Transport } from './transport.js';
 
 /** A kind of MCP server that can be connected. Without an organization it is global, and operators edit it. */
@@ -54,6 +55,18 @@ export class ServerType {
   /** Whether the server's own annotations may lower the effect of a tool. */
   @Column('boolean', { name: 'trust_annotations', default: false })
   trustAnnotations: boolean;
+
+  /** What ties tools to resources (docs/scopes.md). */
+  @Column('json', { default: [] })
+  scopes: Scope[];
+
+  /** Effects of tools that somebody verified, by the tool's name at the server. */
+  @Column('json', { name: 'tool_effects', default: {} })
+  toolEffects: Record<string, VerifiedEffect>;
+
+  /** Resources that servers of this type have without listing them. */
+  @Column('json', { name: 'declared_resources', default: [] })
+  declaredResources: DeclaredResource[];
 
   /** Of its tools. */
   @Column('text', { default: 'utility' })

@@ -1,67 +1,106 @@
-import { Injectable, Logger } from '@nestjs/common';
-import { UpstreamPool } from '../../mcp/upstream-pool.js';
-import { upstreamFailure } from '../../mcp/upstream-failure.js';
-import { UpstreamError } from '../../mcp/upstream.js';
-import { hasRole, type Actor } from '../../platform/auth/actor.js';
+import { Injectable } from '@nestjs/common';
+import { principalOf } from '../../platform/auth/actor.js';
 import { DomainError } from '../../platform/http/domain-error.js';
 import { SchemaChecker } from '../../platform/schemas/schema-checker.js';
-import { MetricsService } from '../../platform/telemetry/metrics.service.js';
-import { ConnectionTargetsService } from '../connections/connection-targets.service.js';
-import { ConnectionsService } from '../connections/connections.service.js';
 import type { ToolFacts } from '../discovery/tool-catalog.service.js';
+import {
+  AccessDecisionsService,
+  filterResourceResult,
+  filterToolResult,
+  REASONS,
+  type Access,
+  type Allowed,
+} from '../workspace-access/access-decisions.service.js';
+import { GrantUseService } from '../workspace-access/grant-use.service.js';
+import type { Caller } from './caller.js';
+import { UpstreamUseService, type Use } from './upstream-use.service.js';
 
-/** JSON-RPC 2.0, section 5.1. */
-const INVALID_PARAMS = -32_602;
-
-/** What is used, of which connection. */
-export interface Use {
+/** What is read: a listed resource, or (without an id) the expansion of a listed template. */
+export interface ReadableResource {
   connectionId: string;
   organizationId: string;
-  operation: 'tools/call' | 'resources/read';
-  params: Record<string, unknown>;
+  uri: string;
+  resourceId: number | null;
+  /** By its id or its URI. */
+  named: string | number;
 }
 
+type Request = Omit<Use, 'principal' | 'signal'>;
+
 /**
- * The one path of every use of an upstream: right, arguments, session, upstream. Whatever is decided, counted or
- * written about calls belongs here and nowhere else.
+ * The one path of every use of an upstream: grant and policy on the arguments, definition, schema, session, upstream, policy
+ * on the result. Whatever is decided, counted or written about calls belongs here and nowhere else.
  */
 @Injectable()
 export class InvocationService {
-  private readonly logger = new Logger('invocation');
-  /** Connections whose circuit was seen open. */
-  private readonly givenUp = new Set<string>();
-
   constructor(
-    private readonly targets: ConnectionTargetsService,
-    private readonly pool: UpstreamPool,
+    private readonly decisions: AccessDecisionsService,
     private readonly schemas: SchemaChecker,
-    private readonly metrics: MetricsService,
-    private readonly connections: ConnectionsService,
+    private readonly upstream: UpstreamUseService,
+    private readonly uses: GrantUseService,
   ) {}
 
-  /** @throws DomainError `arguments_invalid` naming the fields, `access_denied`, or what the upstream did */
-  async callTool(actor: Actor, tool: ToolFacts, args: Record<string, unknown>, signal: AbortSignal): Promise<unknown> {
-    this.requireRight(actor, tool.organizationId);
-    await this.checkArguments(tool, args);
-    return this.use(actor, { ...tool, operation: 'tools/call', params: { name: tool.name, arguments: args } }, signal);
-  }
-
-  async readResource(
-    actor: Actor,
-    resource: { connectionId: string; organizationId: string; uri: string },
+  /** @throws DomainError 404, `access_denied`, `workspace_ambiguous`, `arguments_invalid` naming the fields, or what the upstream did */
+  async callTool(
+    caller: Caller,
+    tool: ToolFacts,
+    args: Record<string, unknown>,
     signal: AbortSignal,
   ): Promise<unknown> {
-    this.requireRight(actor, resource.organizationId);
-    return this.use(actor, { ...resource, operation: 'resources/read', params: { uri: resource.uri } }, signal);
+    const request = (name: string, given: object): Request => ({
+      connectionId: tool.connectionId,
+      operation: 'tools/call',
+      params: { name, arguments: given },
+    });
+    const access = await this.decisions.forCall(
+      caller.actor,
+      caller.workspace,
+      tool,
+      args,
+      (workspaceId, name, asked) =>
+        this.upstream.send({ ...request(name, asked), principal: principalIn(caller, workspaceId), signal }),
+    );
+    if (tool.blocked !== null)
+      throw new DomainError('access_denied', `${REASONS[tool.blocked]}: an admin has to review it`, {
+        reason: tool.blocked,
+      });
+    const given = access.kind === 'granted' ? access.decision.arguments : args;
+    await this.checkArguments(tool, given);
+    return this.use(caller, access, { ...request(tool.name, given), signal }, filterToolResult);
   }
 
-  /** Owners and admins use what their organization is connected to directly; others come with a workspace's grant. */
-  private requireRight(actor: Actor, organizationId: string): void {
-    if (hasRole(actor, organizationId, 'admin')) return;
-    throw new DomainError('access_denied', 'No workspace of yours grants this', { reason: 'no_grant' });
+  /** @throws as {@link callTool} */
+  async readResource(caller: Caller, resource: ReadableResource, signal: AbortSignal): Promise<unknown> {
+    const access = await this.decisions.forRead(caller.actor, caller.workspace, resource);
+    const { connectionId, uri } = resource;
+    return this.use(
+      caller,
+      access,
+      { connectionId, operation: 'resources/read', params: { uri }, signal },
+      filterResourceResult,
+    );
   }
 
-  private async checkArguments(tool: ToolFacts, args: Record<string, unknown>): Promise<void> {
+  private async use(
+    caller: Caller,
+    access: Access,
+    request: Request & { signal: AbortSignal },
+    filter: (result: unknown, decision: Allowed) => unknown,
+  ): Promise<unknown> {
+    if (access.kind === 'direct') return this.upstream.send({ ...request, principal: principalOf(caller.actor) });
+    let result: unknown;
+    try {
+      result = await this.upstream.send({ ...request, principal: principalIn(caller, access.workspaceId) });
+    } finally {
+      await this.uses.record(access.grantId);
+    }
+    const filtered = filter(result, access.decision);
+    if (filtered === null)
+      throw new DomainError('access_denied', REASONS.result_withheld, { reason: 'result_withheld' });
+    return filtered;
+  }
+
+  private async checkArguments(tool: ToolFacts, args: Readonly<Record<string, unknown>>): Promise<void> {
     if (tool.schemaProblem !== null) {
       throw new DomainError(
         'arguments_undecided',
@@ -81,31 +120,9 @@ export class InvocationService {
       (fields[`arguments${path.replaceAll('/', '.')}`] ??= []).push(message);
     throw new DomainError('arguments_invalid', 'The arguments do not fit the schema of the tool', { fields });
   }
+}
 
-  /** Told on the edges only: when a server is given up after repeated failures, and when it answers again. */
-  private noteContact(connectionId: string, reached: boolean): void {
-    if (reached ? !this.givenUp.delete(connectionId) : this.givenUp.has(connectionId)) return;
-    if (!reached) this.givenUp.add(connectionId);
-    this.connections
-      .recordContact(connectionId, reached)
-      .catch((error: unknown) => this.logger.warn({ err: error }, 'the state of a connection could not be noted'));
-  }
-
-  private async use(actor: Actor, use: Use, signal: AbortSignal): Promise<unknown> {
-    try {
-      const target = await this.targets.forCall(use.connectionId, `user:${actor.userId}`);
-      const result = await this.pool.request(target, use.operation, use.params, { signal });
-      this.noteContact(use.connectionId, true);
-      this.metrics.upstreamCalled(use.operation, 'ok');
-      return result;
-    } catch (error) {
-      this.metrics.upstreamCalled(use.operation, error instanceof UpstreamError ? error.reason : 'failed');
-      if (error instanceof UpstreamError && error.reason === 'circuit_open') this.noteContact(use.connectionId, false);
-      // The server is stricter than the schema it published.
-      if (error instanceof UpstreamError && error.rpc?.code === INVALID_PARAMS && use.operation === 'tools/call') {
-        throw new DomainError('arguments_invalid', error.rpc.message, { reason: 'refused_by_server' });
-      }
-      throw upstreamFailure(error);
-    }
-  }
+/** One person in two workspaces is two principals: what a server remembers of one does not reach the other. */
+function principalIn({ actor }: Caller, workspaceId: string): string {
+  return `${principalOf(actor)} workspace:${workspaceId}`;
 }

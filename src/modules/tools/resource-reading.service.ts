@@ -1,12 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import type { Actor } from '../../platform/auth/actor.js';
-import { hasRole } from '../../platform/auth/actor.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { ResourcesService } from '../discovery/resources.service.js';
+import { AccessDecisionsService } from '../workspace-access/access-decisions.service.js';
+import type { Caller } from './caller.js';
 import { toResourceAnswer, type ResourceAnswer } from './contents.js';
-import { InvocationService } from './invocation.service.js';
+import { InvocationService, type ReadableResource } from './invocation.service.js';
 import { ServersService } from './servers.service.js';
-import { isExpansionOf } from './uri-template.js';
 
 /** MCP 2025-11-25, Resources, Error Handling; 2026-07-28 uses Invalid params for the same. */
 const UPSTREAM_NOT_FOUND: ReadonlySet<unknown> = new Set([-32_002, -32_602]);
@@ -18,43 +17,34 @@ export class ResourceReadingService {
   constructor(
     private readonly servers: ServersService,
     private readonly resources: ResourcesService,
+    private readonly decisions: AccessDecisionsService,
     private readonly invocation: InvocationService,
   ) {}
 
   /** By server and URI, as in the `/mcp/servers` API. */
   async readByUri(
-    actor: Actor,
+    caller: Caller,
     serverId: string,
     uri: string,
     organization: string | undefined,
     signal: AbortSignal,
   ): Promise<ResourceAnswer> {
-    const server = await this.servers.find(actor, serverId, organization);
-    const known =
-      hasRole(actor, server.organizationId, 'admin') &&
-      uri.length <= LONGEST_URI &&
-      (await this.isListed(server.id, uri));
-    if (!known) throw notFound('resource', uri.slice(0, LONGEST_URI));
-    return this.read(actor, { connectionId: server.id, organizationId: server.organizationId, uri }, signal);
+    const { id: connectionId, organizationId } = await this.servers.find(caller.actor, serverId, organization);
+    const canBeThere = uri.length <= LONGEST_URI && !uri.includes('\0');
+    const resourceId = canBeThere ? await this.resources.findByUri(connectionId, uri) : undefined;
+    if (resourceId === undefined) throw notFound('resource', uri.slice(0, LONGEST_URI));
+    return this.read(caller, { connectionId, organizationId, uri, resourceId, named: uri }, signal);
   }
 
   /** By the id of its row. */
-  async readById(actor: Actor, id: number, signal: AbortSignal): Promise<ResourceAnswer> {
-    const { connectionId, organizationId, uri } = await this.resources.readable(actor, id);
-    return this.read(actor, { connectionId, organizationId, uri }, signal);
+  async readById(caller: Caller, id: number, signal: AbortSignal): Promise<ResourceAnswer> {
+    const organizations = await this.decisions.organizationsOf(caller.actor, caller.workspace);
+    const { connectionId, organizationId, uri } = await this.resources.readable(organizations, id);
+    return this.read(caller, { connectionId, organizationId, uri, resourceId: id, named: id }, signal);
   }
 
-  private async isListed(connectionId: string, uri: string): Promise<boolean> {
-    if (await this.resources.isListed(connectionId, uri)) return true;
-    return (await this.resources.templatesOf(connectionId)).some((template) => isExpansionOf(template, uri));
-  }
-
-  private async read(
-    actor: Actor,
-    resource: { connectionId: string; organizationId: string; uri: string },
-    signal: AbortSignal,
-  ): Promise<ResourceAnswer> {
-    const result = await this.invocation.readResource(actor, resource, signal).catch((error: unknown) => {
+  private async read(caller: Caller, resource: ReadableResource, signal: AbortSignal): Promise<ResourceAnswer> {
+    const result = await this.invocation.readResource(caller, resource, signal).catch((error: unknown) => {
       throw isNotFound(error) ? notFound('resource', resource.uri) : error;
     });
     const answer = toResourceAnswer(result);

@@ -1,11 +1,12 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
-import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
+import { CurrentActor, Requires, TakesWorkspace } from '../../platform/auth/decorators.js';
 import { ClientGone } from '../../platform/http/client-gone.js';
 import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
 import { Page } from '../../platform/http/paging.js';
 import { AddServerService } from './add-server.service.js';
+import { CurrentCaller, type Caller } from './caller.js';
 import type { ResourceAnswer } from './contents.js';
 import { ResourceReadingService } from './resource-reading.service.js';
 import {
@@ -67,29 +68,31 @@ export class ServersController {
   }
 
   @Get(':serverId/resources')
+  @TakesWorkspace()
   @ApiOperation({ summary: 'List resources from an MCP server' })
   @ApiExample(200, [{ uri: 'resource1', type: 'json', description: 'Sample resource', name: 'resource1' }])
   @ApiErrors(404, 409)
   listResources(
-    @CurrentActor() actor: Actor,
+    @CurrentCaller() caller: Caller,
     @Param('serverId') serverId: string,
     @Query() query: ListServerResources,
   ): Promise<Page<ServerResourceResponse>> {
-    return this.servers.listResources(actor, serverId, query.organization, query);
+    return this.servers.listResources(caller, serverId, query.organization, query);
   }
 
   @Post(':serverId/resources/:uri/read')
+  @TakesWorkspace()
   @HttpCode(200)
   @ApiOperation({ summary: 'Read a resource from an MCP server; its URI percent-encoded' })
   @ApiExample(200, { content: '...', mime_type: 'text/plain' })
   @ApiErrors(403, 404, 409, 502, 503, 504)
   read(
-    @CurrentActor() actor: Actor,
+    @CurrentCaller() caller: Caller,
     @Param('serverId') serverId: string,
     @Param('uri') uri: string,
     @Query() query: OrganizationQuery,
     @ClientGone() signal: AbortSignal,
   ): Promise<ResourceAnswer> {
-    return this.reading.readByUri(actor, serverId, uri, query.organization, signal);
+    return this.reading.readByUri(caller, serverId, uri, query.organization, signal);
   }
 }

@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { hasRole, type Actor } from '../../platform/auth/actor.js';
 import { DomainError, forbidden, notFound } from '../../platform/http/domain-error.js';
-import { Page, type PageQuery } from '../../platform/http/paging.js';
+import type { Page, PageQuery } from '../../platform/http/paging.js';
 import { ConnectedServersService, type ServerFacts } from '../connections/connected-servers.service.js';
 import { ConnectionsService } from '../connections/connections.service.js';
 import { ResourcesService } from '../discovery/resources.service.js';
-import { canBeAnId, candidateOrganizations, theOnly } from './organization-choice.js';
+import { VisibilityService } from '../workspace-access/visibility.service.js';
+import type { Caller } from './caller.js';
+import { canBeAnId, candidateOrganizations, theOnly } from '../../platform/auth/organization-choice.js';
 import {
   AddServer,
   ListServers,
@@ -21,17 +23,23 @@ export class ServersService {
     private readonly connected: ConnectedServersService,
     private readonly connections: ConnectionsService,
     private readonly resources: ResourcesService,
+    private readonly visibility: VisibilityService,
   ) {}
 
   async list(actor: Actor, query: ListServers): Promise<Page<ServerResponse>> {
-    const page = await this.connected.list(candidateOrganizations(actor, query.organization), query);
-    const counts = await this.resources.counts(page.items.map((server) => server.id));
+    const { servers, resources } = await this.visibility.of(actor, undefined, query.organization);
+    const page = await this.connected.list(servers, query);
+    const counts = await this.resources.counts(
+      resources,
+      page.items.map((server) => server.id),
+    );
     return page.map((server) => describe(server, counts.get(server.id)));
   }
 
   async get(actor: Actor, serverId: string, organization: string | undefined): Promise<ServerResponse> {
     const server = await this.find(actor, serverId, organization);
-    return describe(server, (await this.resources.counts([server.id])).get(server.id));
+    const { resources } = await this.visibility.of(actor);
+    return describe(server, (await this.resources.counts(resources, [server.id])).get(server.id));
   }
 
   async remove(actor: Actor, serverId: string, organization: string | undefined): Promise<{ message: string }> {
@@ -43,21 +51,21 @@ export class ServersService {
   }
 
   async listResources(
-    actor: Actor,
+    { actor, workspace }: Caller,
     serverId: string,
     organization: string | undefined,
     page: PageQuery,
   ): Promise<Page<ServerResourceResponse>> {
     const server = await this.find(actor, serverId, organization);
-    // What is discovered is for those who administer the connection, and for workspaces that were granted it.
-    if (!hasRole(actor, server.organizationId, 'admin')) return Page.empty();
-    return (await this.resources.listOfConnection(server.id, page)).map(toServerResourceResponse);
+    const { resources } = await this.visibility.of(actor, workspace);
+    return (await this.resources.listOfConnection(server.id, resources, page)).map(toServerResourceResponse);
   }
 
   /** @throws DomainError 404, 409 `organization_ambiguous` */
   async find(actor: Actor, serverId: string, organization: string | undefined): Promise<ServerFacts> {
-    const organizations = canBeAnId(serverId) ? candidateOrganizations(actor, organization) : [];
-    return theOnly(await this.connected.find(organizations, serverId), 'server', serverId.slice(0, 200));
+    const { servers } = await this.visibility.of(actor, undefined, organization);
+    const found = canBeAnId(serverId) ? await this.connected.find(servers, serverId) : [];
+    return theOnly(found, 'server', serverId.slice(0, 200));
   }
 
   /**

@@ -1,11 +1,11 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { Actor } from '../../platform/auth/actor.js';
-import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
+import { Requires, TakesWorkspace } from '../../platform/auth/decorators.js';
 import { ClientGone } from '../../platform/http/client-gone.js';
 import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
 import { Page } from '../../platform/http/paging.js';
 import { EmptyBodyAsObject } from '../../platform/http/parameters.js';
+import { CurrentCaller, type Caller } from './caller.js';
 import type { ToolAnswer } from './contents.js';
 import { ExecuteTool, ListTools, OrganizationQuery, type ToolResponse } from './tools.dto.js';
 import { ToolsService } from './tools.service.js';
@@ -19,6 +19,8 @@ const TOOL = {
   parameters: [{ name: 'location', type: 'string', required: true }],
   server_id: 'example',
   effect: 'write',
+  review: 'approved',
+  blocked: null,
 };
 const RESULT = {
   result: 'The weather in Berlin is sunny and 25°C.',
@@ -28,6 +30,7 @@ const RESULT = {
 
 @ApiTags('MCP tools')
 @Requires('signed-in')
+@TakesWorkspace()
 @Controller('mcp/tools')
 export class ToolsController {
   constructor(private readonly tools: ToolsService) {}
@@ -36,16 +39,20 @@ export class ToolsController {
   @ApiOperation({ summary: 'List all available MCP tools' })
   @ApiExample(200, [TOOL])
   @ApiErrors(400)
-  list(@CurrentActor() actor: Actor, @Query() query: ListTools): Promise<Page<ToolResponse>> {
-    return this.tools.list(actor, query);
+  list(@CurrentCaller() caller: Caller, @Query() query: ListTools): Promise<Page<ToolResponse>> {
+    return this.tools.list(caller, query);
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'Get details for a specific MCP tool' })
   @ApiExample(200, TOOL)
   @ApiErrors(404, 409)
-  get(@CurrentActor() actor: Actor, @Param('id') id: string, @Query() query: OrganizationQuery): Promise<ToolResponse> {
-    return this.tools.get(actor, id, query.organization);
+  get(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Query() query: OrganizationQuery,
+  ): Promise<ToolResponse> {
+    return this.tools.get(caller, id, query.organization);
   }
 
   @Post(':id/execute')
@@ -54,12 +61,12 @@ export class ToolsController {
   @ApiExample(200, RESULT)
   @ApiErrors(400, 403, 404, 409, 502, 503, 504)
   execute(
-    @CurrentActor() actor: Actor,
+    @CurrentCaller() caller: Caller,
     @Param('id') id: string,
     @Query() query: OrganizationQuery,
     @Body(EmptyBodyAsObject) body: ExecuteTool,
     @ClientGone() signal: AbortSignal,
   ): Promise<ToolAnswer> {
-    return this.tools.execute(actor, id, query.organization, body, signal);
+    return this.tools.execute(caller, id, query.organization, body, signal);
   }
 }

@@ -68,6 +68,10 @@ export interface ToolResponse {
   parameters: ToolParameter[];
   server_id: string;
   effect: string;
+  /** How the review of its definition stands. */
+  review: string;
+  /** Why it can not be called now, whatever the arguments; null where it can. */
+  blocked: string | null;
 }
 
 export function toToolResponse(tool: ToolFacts): ToolResponse {
@@ -80,5 +84,7 @@ export function toToolResponse(tool: ToolFacts): ToolResponse {
     parameters: parametersOf(tool.definition.inputSchema),
     server_id: tool.serverId,
     effect: tool.effect,
+    review: tool.review,
+    blocked: tool.blocked,
   };
 }

@@ -1,38 +1,47 @@
 import { Injectable } from '@nestjs/common';
-import { hasRole, type Actor } from '../../platform/auth/actor.js';
-import { DomainError } from '../../platform/http/domain-error.js';
+import { canBeAnId, theOnly } from '../../platform/auth/organization-choice.js';
+import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import type { Page } from '../../platform/http/paging.js';
 import { ToolCatalogService, type ToolFacts } from '../discovery/tool-catalog.service.js';
+import { AccessDecisionsService } from '../workspace-access/access-decisions.service.js';
+import { VisibilityService } from '../workspace-access/visibility.service.js';
+import type { Caller } from './caller.js';
 import { toToolAnswer, type ToolAnswer } from './contents.js';
 import { InvocationService } from './invocation.service.js';
-import { canBeAnId, candidateOrganizations, theOnly } from './organization-choice.js';
 import { ExecuteTool, ListTools, toToolResponse, type ToolResponse } from './tools.dto.js';
 
-/** Tools as people and programs use them over REST. Owners and admins see those of their organizations. */
+/** Tools as people and programs use them over REST. Lists show what could be used; see VisibilityService. */
 @Injectable()
 export class ToolsService {
   constructor(
     private readonly catalog: ToolCatalogService,
+    private readonly visibility: VisibilityService,
+    private readonly decisions: AccessDecisionsService,
     private readonly invocation: InvocationService,
   ) {}
 
-  async list(actor: Actor, query: ListTools): Promise<Page<ToolResponse>> {
-    return (await this.catalog.list(this.visibleOrganizations(actor, query.organization), query)).map(toToolResponse);
+  async list({ actor, workspace }: Caller, query: ListTools): Promise<Page<ToolResponse>> {
+    const { tools } = await this.visibility.of(actor, workspace, query.organization);
+    return (await this.catalog.list(tools, query)).map(toToolResponse);
   }
 
-  async get(actor: Actor, id: string, organization: string | undefined): Promise<ToolResponse> {
-    return toToolResponse(await this.find(actor, id, organization));
+  async get(caller: Caller, id: string, organization: string | undefined): Promise<ToolResponse> {
+    const { tools } = await this.visibility.of(caller.actor, caller.workspace, organization);
+    const found = (await this.named(caller, id, organization)).filter(
+      (tool) => tools.organizations.includes(tool.organizationId) || tools.resourceIds.includes(tool.id),
+    );
+    return toToolResponse(theOnly(found, 'tool', id.slice(0, 200)));
   }
 
   async execute(
-    actor: Actor,
+    caller: Caller,
     id: string,
     organization: string | undefined,
     body: ExecuteTool,
     signal: AbortSignal,
   ): Promise<ToolAnswer> {
-    const tool = await this.find(actor, id, organization);
-    const answer = toToolAnswer(await this.invocation.callTool(actor, tool, body.arguments ?? {}, signal));
+    const tool = await this.find(caller, id, organization);
+    const answer = toToolAnswer(await this.invocation.callTool(caller, tool, body.arguments ?? {}, signal));
     if (!answer)
       throw new DomainError('upstream_error', 'The server answered with something that is no tool result', {
         reason: 'protocol_error',
@@ -40,12 +49,21 @@ export class ToolsService {
     return answer;
   }
 
-  private async find(actor: Actor, id: string, organization: string | undefined): Promise<ToolFacts> {
-    const organizations = canBeAnId(id) ? this.visibleOrganizations(actor, organization) : [];
-    return theOnly(await this.catalog.find(organizations, id), 'tool', id.slice(0, 200));
+  private async find(caller: Caller, id: string, organization: string | undefined): Promise<ToolFacts> {
+    const named = await this.named(caller, id, organization);
+    // Whether a single one may be used is decided on the path of the call.
+    const found = named.length > 1 ? await this.decisions.seen(caller.actor, caller.workspace, named) : named;
+    if (found.length === 0) throw notFound('tool', id.slice(0, 200));
+    return theOnly(found, 'tool', id.slice(0, 200));
   }
 
-  private visibleOrganizations(actor: Actor, named: string | undefined): string[] {
-    return candidateOrganizations(actor, named).filter((id) => hasRole(actor, id, 'admin'));
+  private async named(
+    { actor, workspace }: Caller,
+    id: string,
+    organization: string | undefined,
+  ): Promise<ToolFacts[]> {
+    const organizations = await this.decisions.organizationsOf(actor, workspace);
+    const meant = organization === undefined ? organizations : organizations.filter((each) => each === organization);
+    return canBeAnId(id) ? this.catalog.find(meant, id) : [];
   }
 }

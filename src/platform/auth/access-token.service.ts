@@ -28,6 +28,8 @@ export interface VerifiedToken {
   /** `local`: ours, `subject` is a user id. `provider`: the OpenID provider's, `subject` is its name for the user. */
   issuedBy: 'local' | 'provider';
   subject: string;
+  /** `workspace`: `subject` is the id of a workspace token. */
+  use: 'access' | 'workspace';
   sessionId: string | null;
   issuedAt: Date;
   expiresAt: Date;
@@ -57,14 +59,24 @@ export class AccessTokenService {
   }
 
   sign(userId: string, sessionId: string): Promise<string> {
-    return new SignJWT({ token_use: 'access', sid: sessionId })
+    const expiresAt = new Date(Date.now() + ACCESS_TOKEN_SECONDS * 1_000);
+    return this.signed({ token_use: 'access', sid: sessionId }, userId, uuidv7(), expiresAt);
+  }
+
+  /** A token for an agent; whether it still lives is asked of the database, by its id. */
+  signForWorkspace(tokenId: string, workspaceId: string, expiresAt: Date): Promise<string> {
+    return this.signed({ token_use: 'workspace', workspace_id: workspaceId }, tokenId, tokenId, expiresAt);
+  }
+
+  private signed(claims: JWTPayload, subject: string, id: string, expiresAt: Date): Promise<string> {
+    return new SignJWT(claims)
       .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-      .setSubject(userId)
+      .setSubject(subject)
       .setIssuer(this.ownIssuer)
       .setAudience(this.environment.JWT_AUDIENCE)
-      .setJti(uuidv7())
+      .setJti(id)
       .setIssuedAt()
-      .setExpirationTime(`${ACCESS_TOKEN_SECONDS}s`)
+      .setExpirationTime(expiresAt)
       .sign(this.key);
   }
 
@@ -90,13 +102,15 @@ export class AccessTokenService {
       audience: this.environment.JWT_AUDIENCE,
       requiredClaims: ['sub', 'exp', 'iat', 'jti'],
     });
-    if (payload.token_use !== 'access' || !isUuid(payload.sub)) return null;
-    return describe(
-      'local',
-      payload,
-      payload.sub as string,
-      typeof payload.sid === 'string' && isUuid(payload.sid) ? payload.sid : null,
-    );
+    const { token_use: use, sub, sid } = payload;
+    if ((use !== 'access' && use !== 'workspace') || !isUuid(sub)) return null;
+    return {
+      ...described(payload),
+      issuedBy: 'local',
+      subject: sub as string,
+      use,
+      sessionId: isUuid(sid) ? (sid as string) : null,
+    };
   }
 
   private async verifyProvider(token: string): Promise<VerifiedToken | null> {
@@ -108,20 +122,13 @@ export class AccessTokenService {
       requiredClaims: ['sub', 'exp', 'iat'],
     });
     const subject = payload[this.environment.JWT_USERNAME_CLAIM];
-    return typeof subject === 'string' && subject !== '' ? describe('provider', payload, subject, null) : null;
+    if (typeof subject !== 'string' || subject === '') return null;
+    return { ...described(payload), issuedBy: 'provider', subject, use: 'access', sessionId: null };
   }
 }
 
-function describe(
-  issuedBy: VerifiedToken['issuedBy'],
-  payload: JWTPayload,
-  subject: string,
-  sessionId: string | null,
-): VerifiedToken {
+function described(payload: JWTPayload): Pick<VerifiedToken, 'issuedAt' | 'expiresAt'> {
   return {
-    issuedBy,
-    subject,
-    sessionId,
     issuedAt: new Date((payload.iat ?? 0) * 1_000),
     expiresAt: new Date((payload.exp ?? 0) * 1_000),
   };

@@ -5,7 +5,11 @@ export type WorkspaceRole = 'manager' | 'member';
 
 /** Who acts. Built from the database for every request (cached for seconds), never from claims of a token. */
 export interface Actor {
-  readonly userId: string;
+  /** Null for a workspace token: an agent that is nobody in any organization. */
+  readonly userId: string | null;
+  /** The workspace token that acts, null for people. */
+  readonly tokenId: string | null;
+  /** Of the user, or of the token. */
   readonly username: string;
   readonly isOperator: boolean;
   /** Session of the access token, null for a token of an external OpenID provider. */
@@ -14,6 +18,17 @@ export interface Actor {
   readonly organizations: ReadonlyMap<string, OrganizationRole>;
   /** Workspace id to role in it and the organization it belongs to. */
   readonly workspaces: ReadonlyMap<string, { organizationId: string; role: WorkspaceRole }>;
+}
+
+/** One name for whoever acts, for limits, upstream sessions and the log. */
+export function principalOf(actor: Actor): string {
+  return actor.userId === null ? `token:${actor.tokenId}` : `user:${actor.userId}`;
+}
+
+/** @throws DomainError 403 for a workspace token: only people can do this */
+export function requireUser(actor: Actor): string {
+  if (actor.userId === null) throw forbidden('A workspace token can not do this: log in as a user');
+  return actor.userId;
 }
 
 const RANK: Record<OrganizationRole, number> = { member: 0, admin: 1, owner: 2 };

@@ -1,3 +1,4 @@
+import { Logger as WorkerLogger, runMigrations as migrateJobs } from 'graphile-worker';
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { DataSource, MigrationExecutor, type MigrationInterface } from 'typeorm';
@@ -34,12 +35,19 @@ export async function runMigrations(dataSource: DataSource, migrations?: Migrati
     const executor = new MigrationExecutor(migrator, session);
     executor.transaction = 'each';
     const applied = await executor.executePendingMigrations();
+    // The queue keeps its tables in a schema of its own, and their versions too.
+    if (migrations === undefined)
+      await migrateJobs({ connectionString: urlOf(dataSource), logger: new WorkerLogger(() => () => undefined) });
     await session.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]);
     return applied.map(({ name }) => name);
   } finally {
     await session.release();
     await migrator.destroy();
   }
+}
+
+function urlOf(dataSource: DataSource): string {
+  return (dataSource.options as PostgresOptions).url ?? '';
 }
 
 /** Imports them itself: TypeORM's globs load files in a way that Jest can't follow. */

@@ -23,6 +23,7 @@ export const ERROR_STATUS = {
   in_use: 409,
   last_owner: 409,
   organization_ambiguous: 409,
+  workspace_ambiguous: 409,
   payload_too_large: 413,
   uri_too_long: 414,
   unsupported_media_type: 415,

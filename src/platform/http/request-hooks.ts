@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isIPv6 } from 'node:net';
 import type { Logger } from 'pino';
-import type { Actor } from '../auth/actor.js';
+import { principalOf, type Actor } from '../auth/actor.js';
 import type { MetricsService } from '../telemetry/metrics.service.js';
 import type { RequestLimits } from '../throttling/request-limits.js';
 import { DomainError } from './domain-error.js';
@@ -45,7 +45,7 @@ export function useRequestHooks(fastify: FastifyInstance, hooks: RequestHooks): 
         route,
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime),
-        user: request.actor?.userId,
+        actor: request.actor ? principalOf(request.actor) : undefined,
       },
       'request',
     );
@@ -53,7 +53,7 @@ export function useRequestHooks(fastify: FastifyInstance, hooks: RequestHooks): 
 }
 
 async function limit(limits: RequestLimits, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const state = await limits.consume(request.actor?.userId ?? null, addressKey(request.ip));
+  const state = await limits.consume(request.actor ? principalOf(request.actor) : null, addressKey(request.ip));
   void reply
     .header('x-ratelimit-limit', String(state.limit))
     .header('x-ratelimit-remaining', String(state.remaining))

@@ -23,6 +23,8 @@ export interface HostileOptions {
   /** Capabilities to declare; by default tools (list_changed), resources and prompts. */
   capabilities?: Record<string, unknown>;
   instructions?: string;
+  /** What prompts/list offers; nothing by default. */
+  prompts?: HostileTool[];
 }
 
 export interface HostileUpstream extends Upstream {
@@ -218,7 +220,7 @@ class HostileServer {
       };
     if (method === 'resources/read')
       return { contents: [{ uri: params.uri, mimeType: 'application/octet-stream', blob: PIXEL, 'x-extra': 1 }] };
-    if (method === 'prompts/list') return { prompts: [] };
+    if (method === 'prompts/list') return { prompts: this.options.prompts ?? [] };
     return method === 'ping' ? {} : undefined;
   }
 

@@ -1,5 +1,5 @@
-import { DomainError, notFound } from '../../platform/http/domain-error.js';
-import { organizationIds, type Actor } from '../../platform/auth/actor.js';
+import { DomainError, notFound } from '../http/domain-error.js';
+import { organizationIds, type Actor } from './actor.js';
 
 /** The organizations in which an id is looked up: the named one, else all of the actor's. A foreign one holds nothing. */
 export function candidateOrganizations(actor: Actor, named: string | undefined): string[] {

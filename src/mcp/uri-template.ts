@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache';
+
 const EXPRESSION = /\{([+#./;?&]?)([^{}]*)\}/g;
 
 /** What one expression can expand to (RFC 6570, level 1 to 3), as loosely as a reader may ask and no looser than a path allows. */
@@ -13,8 +15,18 @@ const PATTERN_OF_OPERATOR: Record<string, string> = {
 };
 const MOST_EXPRESSIONS = 16;
 
+/** Patterns of templates seen lately: each is asked about many URIs. */
+const patterns = new LRUCache<string, RegExp>({ max: 1_000 });
+const NOTHING = /(?!)/;
+
 /** Whether `uri` can be an expansion of the RFC 6570 `template`. Templates with too many expressions match nothing. */
 export function isExpansionOf(template: string, uri: string): boolean {
+  const pattern = patterns.get(template) ?? patternOf(template);
+  patterns.set(template, pattern);
+  return pattern.test(uri);
+}
+
+function patternOf(template: string): RegExp {
   let pattern = '';
   let end = 0;
   let expressions = 0;
@@ -22,9 +34,9 @@ export function isExpansionOf(template: string, uri: string): boolean {
     pattern += escape(template.slice(end, match.index)) + (PATTERN_OF_OPERATOR[match[1] ?? ''] ?? '[^/?#]+');
     end = match.index + match[0].length;
     // Two neighbouring wildcards can be split in many ways; few expressions keep that harmless.
-    if (++expressions > MOST_EXPRESSIONS) return false;
+    if (++expressions > MOST_EXPRESSIONS) return NOTHING;
   }
-  return new RegExp(`^${pattern}${escape(template.slice(end))}$`, 'u').test(uri);
+  return new RegExp(`^${pattern}${escape(template.slice(end))}$`, 'u');
 }
 
 function escape(text: string): string {

@@ -1,0 +1,74 @@
+import { Injectable } from '@nestjs/common';
+import { hasRole, requireRole, type Actor } from '../../platform/auth/actor.js';
+import { canBeAnId, candidateOrganizations, theOnly } from '../../platform/auth/organization-choice.js';
+import { Database } from '../../platform/database/transaction.js';
+import { DefinitionEntry } from './definition.entity.js';
+import { toolChanged } from './discovery.events.js';
+import type { Decide, DiffResponse, ReviewResponse, SetEffect } from './reviews.dto.js';
+import { ReviewsService } from './reviews.service.js';
+import { Tool } from './tool.entity.js';
+
+interface ReviewedTool {
+  reviewId: number;
+  resourceId: number;
+  connectionId: string;
+  organizationId: string;
+}
+
+/** The reviews of tools by their public ids, and what admins say about a tool's effect. */
+@Injectable()
+export class ToolReviewService {
+  constructor(
+    private readonly database: Database,
+    private readonly reviews: ReviewsService,
+  ) {}
+
+  async diff(actor: Actor, toolId: string, organization: string | undefined): Promise<DiffResponse> {
+    return this.reviews.diff(actor, (await this.required(actor, toolId, organization)).reviewId);
+  }
+
+  async decide(
+    actor: Actor,
+    toolId: string,
+    organization: string | undefined,
+    decision: Decide,
+  ): Promise<ReviewResponse> {
+    return this.reviews.decide(actor, (await this.required(actor, toolId, organization)).reviewId, decision);
+  }
+
+  async setEffect(
+    actor: Actor,
+    toolId: string,
+    organization: string | undefined,
+    { effect }: SetEffect,
+  ): Promise<ReviewResponse> {
+    const { reviewId, resourceId, connectionId, organizationId } = await this.required(actor, toolId, organization);
+    await this.database.transaction(async (transaction) => {
+      const [, changed] = await transaction.manager.query<[unknown, number]>(
+        'UPDATE tools SET effect_override = $3 WHERE resource_id = $1 AND organization_id = $2 AND effect_override IS DISTINCT FROM $3',
+        [resourceId, organizationId, effect],
+      );
+      if (changed > 0) await transaction.publish(toolChanged(connectionId, organizationId, resourceId));
+    });
+    return this.reviews.review(actor, reviewId);
+  }
+
+  /** Also of a connection that is switched off. Where the id exists in several organizations, those count that the actor administers. */
+  private async required(actor: Actor, toolId: string, organization: string | undefined): Promise<ReviewedTool> {
+    const organizations = canBeAnId(toolId) ? candidateOrganizations(actor, organization) : [];
+    const found = await this.database.manager
+      .createQueryBuilder(Tool, 't')
+      .innerJoin('t.resource', 'r', 'r.is_available')
+      .innerJoin('r.connection', 'c', 'c.deleted_at IS NULL')
+      .innerJoin(DefinitionEntry, 'd', 'd.resource_id = t.resource_id')
+      .select(['d.id AS "reviewId"', 't.resource_id AS "resourceId"'])
+      .addSelect(['t.connection_id AS "connectionId"', 't.organization_id AS "organizationId"'])
+      .where('t.organization_id = ANY(:organizations) AND t.public_id = :toolId', { organizations, toolId })
+      .getRawMany<ReviewedTool>();
+    const administered = found.filter((tool) => hasRole(actor, tool.organizationId, 'admin'));
+    const shownId = toolId.slice(0, 200);
+    const tool = theOnly(administered.length > 0 ? administered : found, 'tool', shownId);
+    requireRole(actor, tool.organizationId, 'admin', 'tool', shownId);
+    return tool;
+  }
+}

@@ -1,0 +1,99 @@
+import { Injectable } from '@nestjs/common';
+import type { Actor } from '../../platform/auth/actor.js';
+import { Database, type Transaction } from '../../platform/database/transaction.js';
+import { notFound } from '../../platform/http/domain-error.js';
+import { Page, readPage } from '../../platform/http/paging.js';
+import { AccessResourcesService } from './access-resources.service.js';
+import { PoliciesService, type GrantRow } from './policies.service.js';
+import { automaticResources, compileGrant } from './policy/grant-policy.js';
+import { ListAccessResources, type AccessResourceResponse, type NamedResource } from './workspace-access.dto.js';
+import type { WorkspaceAccess } from './workspace-access.entity.js';
+import { accessChanged } from './workspace-access.events.js';
+import { WorkspaceAccessResource } from './workspace-access-resource.entity.js';
+import { WorkspaceAccessService } from './workspace-access.service.js';
+
+/** Single resources joining and leaving a grant. */
+@Injectable()
+export class AccessChangesService {
+  constructor(
+    private readonly database: Database,
+    private readonly access: WorkspaceAccessService,
+    private readonly resources: AccessResourcesService,
+    private readonly policies: PoliciesService,
+  ) {}
+
+  /** How every marked resource stands in the grant. */
+  async list(actor: Actor, id: number, query: ListAccessResources): Promise<Page<AccessResourceResponse>> {
+    await this.access.readable(actor, id);
+    const rows = this.database.manager
+      .createQueryBuilder(WorkspaceAccessResource, 'm')
+      .innerJoin('m.resource', 'r')
+      .select(['r.id AS id', 'r.resource_name AS resource_name', 'r.resource_type AS resource_type'])
+      .addSelect(['r.resource_uri AS resource_uri', 'm.state AS state', 'r.is_available AS is_available'])
+      .where('m.workspace_access_id = :id', { id });
+    if (query.state !== undefined) rows.andWhere('m.state = :state', { state: query.state });
+    return readPage<AccessResourceResponse, WorkspaceAccessResource>(rows, 'r.id', query, 'integer');
+  }
+
+  /** Adding lifts an exclusion, and makes explicit what was automatic; adding twice adds once. */
+  async add(
+    actor: Actor,
+    id: number,
+    resourceId: number,
+  ): Promise<{ success: true; message: string; resource: NamedResource }> {
+    const access = await this.access.editable(actor, id);
+    await this.resources.requireOf(
+      { id: access.connectionId, organizationId: access.organizationId },
+      [resourceId],
+      'resource_id',
+    );
+    await this.changing(access, ({ manager }) => this.resources.mark(manager, id, [resourceId], 'explicit'));
+    return { success: true, message: 'Resource added to workspace access', resource: await this.named(resourceId) };
+  }
+
+  /** What a parent or the filters would bring back is excluded; anything else just leaves. */
+  async remove(actor: Actor, id: number, resourceId: number): Promise<{ success: true; message: string }> {
+    const access = await this.access.editable(actor, id);
+    const connection = await this.policies.readConnection(access.connectionId);
+    await this.changing(access, async ({ manager }, row) => {
+      const facts = await this.policies.facts(row, manager);
+      const mark = facts.marks.get(resourceId);
+      const { marked } = compileGrant(connection, facts);
+      const isAllowed = mark === 'explicit' || mark === 'automatic' || marked.has(resourceId);
+      if (!isAllowed) throw notFound('resource', resourceId);
+      const without = { ...facts, marks: new Map([...facts.marks].filter(([each]) => each !== resourceId)) };
+      const comesBack =
+        compileGrant(connection, without).marked.has(resourceId) ||
+        (access.autoSync && automaticResources(connection, without).has(resourceId));
+      if (comesBack || mark === 'automatic') await this.resources.mark(manager, id, [resourceId], 'excluded');
+      else await this.resources.unmark(manager, id, [resourceId]);
+    });
+    return { success: true, message: 'Resource removed from workspace access' };
+  }
+
+  /** The grant's row is locked, so that auto-sync and other people come before or after. */
+  private async changing(
+    access: WorkspaceAccess,
+    change: (transaction: Transaction, row: GrantRow) => Promise<void>,
+  ): Promise<void> {
+    await this.database.transaction(async (transaction) => {
+      const [row] = await transaction.manager.query<GrantRow[]>(
+        `SELECT id, workspace_id, connection_id, permission_level, is_active, resource_filters
+           FROM workspace_access WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL FOR UPDATE`,
+        [access.id, access.organizationId],
+      );
+      if (!row) throw notFound('workspace_access', access.id);
+      await change(transaction, row);
+      await transaction.publish(accessChanged(access.id, access.workspaceId, access.connectionId));
+    });
+  }
+
+  private async named(resourceId: number): Promise<NamedResource> {
+    const [resource] = await this.database.manager.query<NamedResource[]>(
+      'SELECT id, resource_name, resource_type FROM resources WHERE id = $1',
+      [resourceId],
+    );
+    if (!resource) throw notFound('resource', resourceId);
+    return resource;
+  }
+}

@@ -1,0 +1,190 @@
+import { Injectable } from '@nestjs/common';
+import { hasRole, type Actor } from '../../platform/auth/actor.js';
+import { DomainError, notFound } from '../../platform/http/domain-error.js';
+import { WorkspacesService } from '../identity/workspaces.service.js';
+import { PoliciesService, type Grant } from './policies.service.js';
+import { decideCall, type Allowed } from './policy/decide-call.js';
+import { decideRead, judgeRead, type ReadTarget } from './policy/decide-read.js';
+import { judgeTool } from './policy/grant-policy.js';
+import { lookedUpTuples } from './policy/looked-up.js';
+import { denied, REASONS, type Denied } from './policy/reasons.js';
+import type { PolicyTool } from './policy/facts.js';
+import type { Tuple } from './policy/tuples.js';
+
+export { filterResourceResult, filterToolResult } from './policy/result-filter.js';
+export { REASONS } from './policy/reasons.js';
+export type { Allowed } from './policy/decide-call.js';
+
+/** What is used, of which connection. */
+export interface Used {
+  connectionId: string;
+  organizationId: string;
+}
+
+/** By which right: an admin's own, or a grant of a workspace. */
+export type Access = { kind: 'direct' } | { kind: 'granted'; workspaceId: string; grantId: number; decision: Allowed };
+
+/** Asks a read tool of the same server, as part of deciding. */
+export type LookUp = (workspaceId: string, tool: string, args: Record<string, unknown>) => Promise<unknown>;
+
+/** What one grant says; `isSeen`: the caller may know that the object exists. */
+interface Outcome {
+  workspaceId: string;
+  grantId: number;
+  isSeen: boolean;
+  decision: Allowed | Denied;
+}
+
+/** Who may use what: chooses the workspace, asks its grants, and says no in a way that helps and tells no secrets. */
+@Injectable()
+export class AccessDecisionsService {
+  constructor(
+    private readonly policies: PoliciesService,
+    private readonly workspaces: WorkspacesService,
+  ) {}
+
+  /**
+   * Organizations in which an actor may find something to use: that of the named workspace, else all of its own.
+   * @throws DomainError 404 for a workspace that the actor does not see
+   */
+  async organizationsOf(actor: Actor, workspace: string | undefined): Promise<string[]> {
+    if (workspace !== undefined) return [await this.workspaces.organizationOf(actor, workspace)];
+    const worksIn = [...actor.workspaces.values()].map(({ organizationId }) => organizationId);
+    return [...new Set([...actor.organizations.keys(), ...worksIn])];
+  }
+
+  /** Of several tools of one name those that the actor may know of, so that the others make nothing ambiguous. */
+  async seen<T extends PolicyTool & Used>(
+    actor: Actor,
+    workspace: string | undefined,
+    tools: readonly T[],
+  ): Promise<T[]> {
+    const seen: T[] = [];
+    for (const tool of tools) {
+      const workspaceIds = await this.candidates(actor, workspace, tool.organizationId);
+      if (workspaceIds === 'direct') seen.push(tool);
+      else {
+        const grants = await Promise.all(workspaceIds.map((id) => this.policies.of(id, tool.connectionId)));
+        if (grants.flat().some(({ policy }) => judgeTool(policy, tool).isGranted)) seen.push(tool);
+      }
+    }
+    return seen;
+  }
+
+  /** @throws DomainError 404, 403 `access_denied` with the reason of each grant, 409 `workspace_ambiguous` */
+  async forCall(
+    actor: Actor,
+    workspace: string | undefined,
+    tool: PolicyTool & Used,
+    args: Record<string, unknown>,
+    lookUp: LookUp,
+  ): Promise<Access> {
+    return this.decide(
+      actor,
+      workspace,
+      tool,
+      { type: 'tool', id: tool.publicId },
+      async ({ policy, workspaceId }) => ({
+        isSeen: judgeTool(policy, tool).isGranted,
+        decision: await withLookups(policy, tool, args, (name, asked) => lookUp(workspaceId, name, asked)),
+      }),
+    );
+  }
+
+  /** @throws as {@link forCall} */
+  async forRead(
+    actor: Actor,
+    workspace: string | undefined,
+    target: ReadTarget & Used & { named: string | number },
+  ): Promise<Access> {
+    // As the caller named it: the id of a row would tell that there is one.
+    return this.decide(actor, workspace, target, { type: 'resource', id: target.named }, async ({ policy }) => ({
+      isSeen: judgeRead(policy, target).isGranted,
+      decision: decideRead(policy, target),
+    }));
+  }
+
+  private async decide(
+    actor: Actor,
+    named: string | undefined,
+    used: Used,
+    object: Denied['object'],
+    ask: (grant: Grant) => Promise<{ isSeen: boolean; decision: Allowed | Denied }>,
+  ): Promise<Access> {
+    const workspaceIds = await this.candidates(actor, named, used.organizationId);
+    if (workspaceIds === 'direct') return { kind: 'direct' };
+    const outcomes: Outcome[] = [];
+    for (const workspaceId of workspaceIds) {
+      for (const grant of await this.policies.of(workspaceId, used.connectionId)) {
+        const outcome = { workspaceId, grantId: grant.policy.grant.id, ...(await ask(grant)) };
+        outcomes.push(outcome);
+        // The oldest that allows is charged; the others of the workspace are not asked.
+        if (outcome.decision.allowed) break;
+      }
+    }
+    const allowing = outcomes.flatMap(({ workspaceId, grantId, decision }) =>
+      decision.allowed ? [{ kind: 'granted' as const, workspaceId, grantId, decision }] : [],
+    );
+    const [first, ...others] = allowing;
+    if (first && others.length === 0) return first;
+    if (first) throw await this.ambiguous(allowing.map(({ workspaceId }) => workspaceId));
+    throw refusal(actor, used, object, outcomes);
+  }
+
+  /** The workspaces whose grants are asked, or `direct` for an admin who acts for no workspace. */
+  private async candidates(
+    actor: Actor,
+    named: string | undefined,
+    organizationId: string,
+  ): Promise<string[] | 'direct'> {
+    if (named !== undefined) {
+      const isOfOrganization = (await this.workspaces.organizationOf(actor, named)) === organizationId;
+      return isOfOrganization ? [named] : [];
+    }
+    if (hasRole(actor, organizationId, 'admin')) return 'direct';
+    return [...actor.workspaces].filter(([, place]) => place.organizationId === organizationId).map(([id]) => id);
+  }
+
+  private async ambiguous(ids: readonly string[]): Promise<DomainError> {
+    return new DomainError('workspace_ambiguous', 'Several of your workspaces allow this: name one in X-Workspace-Id', {
+      workspaces: await this.workspaces.names(ids),
+    });
+  }
+}
+
+/** 404 where the caller may not know that it exists; else 403 with what each grant says. */
+function refusal(actor: Actor, used: Used, object: Denied['object'], outcomes: readonly Outcome[]): DomainError {
+  const seen = outcomes.filter(({ isSeen }) => isSeen);
+  const isAdmin = hasRole(actor, used.organizationId, 'admin');
+  if (seen.length === 0 && !isAdmin) return notFound(object.type, object.id);
+  const denials = (seen.length > 0 ? seen : outcomes).flatMap(({ workspaceId, grantId, decision }) =>
+    decision.allowed ? [] : [{ workspace: workspaceId, workspace_access: grantId, ...details(decision) }],
+  );
+  const first = denials[0] ?? details(denied('no_grant', object, 'Give the workspace a grant on the connection'));
+  return new DomainError('access_denied', `${REASONS[first.reason]}. ${first.change}`, {
+    reason: first.reason,
+    object: first.object,
+    rule: first.rule,
+    change: first.change,
+    denials,
+  });
+}
+
+function details({ reason, object, rule, change }: Denied): Pick<Denied, 'reason' | 'object' | 'rule' | 'change'> {
+  return { reason, object, rule, change };
+}
+
+/** Asks the server what the arguments leave open, once for each scope that needs it. */
+async function withLookups(
+  policy: Grant['policy'],
+  tool: PolicyTool,
+  args: Record<string, unknown>,
+  lookUp: (tool: string, args: Record<string, unknown>) => Promise<unknown>,
+): Promise<Allowed | Denied> {
+  const lookups = new Map<string, readonly Tuple[]>();
+  for (;;) {
+    const decision = decideCall(policy, tool, args, lookups);
+    if (decision.allowed !== 'lookup') return decision;
+    lookups.set(decision.scope, lookedUpTuples(decision.result, await lookUp(decision.tool, decision.arguments)));
+  }
+}

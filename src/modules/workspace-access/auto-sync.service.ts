@@ -1,0 +1,82 @@
+import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
+import { Database } from '../../platform/database/transaction.js';
+import { DomainError } from '../../platform/http/domain-error.js';
+import { JobsService } from '../../platform/jobs/jobs.service.js';
+import { DISCOVERY_STORED_JOB } from '../discovery/discovery.events.js';
+import { AccessResourcesService } from './access-resources.service.js';
+import { PoliciesService, type ConnectionPolicy, type GrantRow } from './policies.service.js';
+import { automaticResources } from './policy/grant-policy.js';
+import { accessChanged } from './workspace-access.events.js';
+
+/** One grant: its filters or resources changed. */
+export const AUTO_SYNC_JOB = 'access_auto_sync';
+
+/**
+ * Takes resources that match the filters into grants, and takes out those that no longer do. A job, enqueued in the
+ * transaction of whatever makes it necessary, so that it is never forgotten; safe to run any number of times. Jobs of one
+ * connection run one after the other: an older look at it must not overwrite what a newer one decided.
+ */
+@Injectable()
+export class AutoSyncService implements OnModuleInit {
+  private readonly logger = new Logger('auto-sync');
+
+  constructor(
+    private readonly database: Database,
+    private readonly policies: PoliciesService,
+    private readonly resources: AccessResourcesService,
+    private readonly jobs: JobsService,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(AUTO_SYNC_JOB, ({ workspace_access_id: id }) => this.syncGrants('id', id ?? 0));
+    this.jobs.handle(DISCOVERY_STORED_JOB, ({ connection_id: id }) => this.syncGrants('connection_id', id ?? ''));
+  }
+
+  private async syncGrants(column: 'id' | 'connection_id', value: string | number): Promise<void> {
+    const grants = await this.database.manager.query<{ id: number; connection_id: string }[]>(
+      `SELECT id, connection_id FROM workspace_access WHERE ${column} = $1 AND deleted_at IS NULL AND auto_sync ORDER BY id`,
+      [value],
+    );
+    const [first] = grants;
+    if (!first) return;
+    const connection = await this.livingConnection(first.connection_id);
+    if (connection) for (const { id } of grants) await this.sync(id, connection);
+  }
+
+  private async sync(grantId: number, connection: ConnectionPolicy): Promise<void> {
+    await this.database.transaction(async (transaction) => {
+      const { manager } = transaction;
+      // Locked, so that what people add and remove at the same moment is seen.
+      const [row] = await manager.query<GrantRow[]>(
+        `SELECT id, workspace_id, connection_id, permission_level, is_active, resource_filters
+           FROM workspace_access WHERE id = $1 AND deleted_at IS NULL AND auto_sync FOR UPDATE`,
+        [grantId],
+      );
+      if (!row) return;
+      const facts = await this.policies.facts(row, manager);
+      const matching = automaticResources(connection, facts);
+      const joining = [...matching].filter((id) => !facts.marks.has(id));
+      const leaving = [...facts.marks]
+        .filter(([id, mark]) => mark === 'automatic' && !matching.has(id))
+        .map(([id]) => id);
+      if (joining.length + leaving.length === 0) return;
+      await this.resources.mark(manager, grantId, joining, 'automatic');
+      await this.resources.unmark(manager, grantId, leaving);
+      await transaction.publish(accessChanged(grantId, row.workspace_id, row.connection_id));
+      this.logger.log(
+        { workspace_access: grantId, joined: joining.length, left: leaving.length },
+        'synchronized a grant',
+      );
+    });
+  }
+
+  /** One that was deleted meanwhile leaves nothing to do. */
+  private async livingConnection(id: string): Promise<ConnectionPolicy | null> {
+    try {
+      return await this.policies.readConnection(id);
+    } catch (error) {
+      if (error instanceof DomainError && error.code === 'resource_not_found') return null;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,196 @@
+import { policyOf, REPOSITORY_SCOPE, toolNamed, trackerConnection } from '../../../../test/support/policies.js';
+import { decideCall, type Lookups } from './decide-call.js';
+import type { GrantPolicy } from './grant-policy.js';
+
+const DEV = 1;
+const QA = 2;
+
+function decide(policy: GrantPolicy, name: string, args: Record<string, unknown>, lookups?: Lookups) {
+  return decideCall(policy, toolNamed(policy, name), args, lookups);
+}
+
+function reasonOf(policy: GrantPolicy, name: string, args: Record<string, unknown> = {}, lookups?: Lookups): string {
+  const decision = decide(policy, name, args, lookups);
+  return decision.allowed === 'lookup' ? `lookup ${decision.tool}` : decision.reason;
+}
+
+describe('a grant of one project', () => {
+  const policy = policyOf({ allowed: [DEV] });
+
+  it.each([
+    ['get_issue', { issue_key: 'DEV-1' }, 'granted'],
+    ['get_issue', { issue_key: 'dev-1' }, 'granted'],
+    ['get_issue', { issue_key: 'OPS-1' }, 'scope_not_granted'],
+    ['get_issue', { issue_key: '10001' }, 'granted_results_filtered'],
+    ['get_issue', { issue_key: ['DEV-1'] }, 'scope_value_unreadable'],
+    ['get_issue', { issue_key: 'DEV-OPS-1' }, 'granted_results_filtered'],
+    ['delete_project', { project: ['DEV'] }, 'scope_value_unreadable'],
+    ['get_issue', {}, 'granted_results_filtered'],
+    ['search', { projects: ['DEV'] }, 'granted'],
+    ['search', { projects: ['DEV', 'OPS'] }, 'scope_not_granted'],
+    ['search', { projects: ['DEV', { key: 'OPS' }] }, 'scope_value_unreadable'],
+    ['search', { projects: ['DEV', null] }, 'granted_results_filtered'],
+    ['search', { projects: 'DEV' }, 'scope_value_unreadable'],
+    ['move', { from: 'DEV', to: 'DEV' }, 'granted'],
+    ['move', { from: 'DEV', to: 'OPS' }, 'scope_not_granted'],
+    ['move', { from: 'OPS', to: 'DEV' }, 'scope_not_granted'],
+    ['move', {}, 'scope_undecided'],
+    ['comment', { issue_key: 'DEV-1' }, 'granted'],
+    ['comment', { issue_key: '10001' }, 'lookup get_issue'],
+    ['comment', {}, 'lookup get_issue'],
+    ['list_recent', {}, 'granted_results_filtered'],
+    ['ping', {}, 'not_granted'],
+  ])('%s with %j: %s', (tool, args, reason) => expect(reasonOf(policy, tool, args)).toBe(reason));
+
+  it('names the object, the rule and the change', () => {
+    expect(decide(policy, 'get_issue', { issue_key: 'OPS-1' })).toEqual({
+      allowed: false,
+      reason: 'scope_not_granted',
+      object: { type: 'argument', id: '/issue_key', value: 'OPS' },
+      rule: 'This project is not granted',
+      change: 'Add the resource of this project to the grant',
+    });
+  });
+
+  it('puts what is allowed where the caller names nothing', () => {
+    const both = policyOf({ allowed: [DEV, QA] });
+    expect(decide(both, 'search', { text: 'x' })).toMatchObject({
+      allowed: true,
+      reason: 'granted',
+      arguments: { text: 'x', projects: ['DEV', 'QA'] },
+      resourceId: null,
+    });
+    expect(decide(policy, 'search', { projects: [] })).toMatchObject({
+      arguments: { projects: ['DEV'] },
+      resourceId: DEV,
+    });
+  });
+
+  it('decides by what a read tool says, and by nothing else', () => {
+    const lookup = (...keys: string[]): Lookups => new Map([['project', keys.map((key) => [key])]]);
+    expect(reasonOf(policy, 'comment', { issue_key: '10001' }, lookup('DEV'))).toBe('granted');
+    expect(reasonOf(policy, 'comment', { issue_key: '10001' }, lookup('OPS'))).toBe('scope_not_granted');
+    expect(reasonOf(policy, 'comment', { issue_key: '10001' }, lookup('DEV', 'OPS'))).toBe('scope_not_granted');
+    expect(reasonOf(policy, 'comment', { issue_key: '10001' }, lookup())).toBe('lookup_failed');
+    expect(decide(policy, 'comment', { issue_key: '10001' })).toMatchObject({ arguments: { issue_key: '10001' } });
+  });
+});
+
+describe('what is granted', () => {
+  it('is what is marked and below it, less exclusions', () => {
+    expect([...policyOf({ allowed: [DEV] }).granted]).toEqual([1, 101]);
+    expect([...policyOf({ allowed: [DEV], excluded: [101] }).granted]).toEqual([1]);
+    expect([...policyOf({ allowed: [101], excluded: [DEV] }).granted]).toEqual([101]);
+    expect([...policyOf({}).granted]).toEqual([]);
+  });
+
+  it('ends nowhere in a circle of parents', () => {
+    const connection = trackerConnection();
+    const resources = new Map(connection.resources);
+    resources.set(1, { id: 1, kind: 'resource', uri: 'jira://DEV', name: 'DEV', type: 'project', parentId: 2 });
+    resources.set(2, { id: 2, kind: 'resource', uri: 'jira://QA', name: 'QA', type: 'project', parentId: 1 });
+    expect([...policyOf({ allowed: [2] }, { ...connection, resources }).granted].sort()).toEqual([1, 101, 102, 2]);
+  });
+
+  it('is narrowed by filters, also below what they reject', () => {
+    const policy = policyOf({ allowed: [1, 2, 3], filters: { project_keys: ['dev'] } });
+    expect([...policy.granted]).toEqual([1, 101]);
+    expect(reasonOf(policy, 'get_issue', { issue_key: 'QA-1' })).toBe('scope_not_granted');
+    expect([...policyOf({ allowed: [1], filters: { project_keys: [] } }).granted]).toEqual([]);
+  });
+
+  it('is nothing while the grant or the connection is off, or a filter can not be decided', () => {
+    const args = { issue_key: 'DEV-1' };
+    expect(reasonOf(policyOf({ allowed: [DEV], isActive: false }), 'get_issue', args)).toBe('grant_inactive');
+    const off = { ...trackerConnection(), isActive: false };
+    expect(reasonOf(policyOf({ allowed: [DEV] }, off), 'get_issue', args)).toBe('connection_inactive');
+    expect(reasonOf(policyOf({ allowed: [DEV], filters: { teams: ['a'] } }), 'get_issue', args)).toBe(
+      'filter_undecidable',
+    );
+  });
+
+  it('is no tool whose effect is above the level', () => {
+    const at = (level: 'read' | 'write' | 'admin') => policyOf({ allowed: [DEV], level });
+    expect(reasonOf(at('read'), 'get_issue', { issue_key: 'DEV-1' })).toBe('granted');
+    expect(reasonOf(at('read'), 'move', { from: 'DEV', to: 'DEV' })).toBe('permission_level');
+    expect(reasonOf(at('write'), 'move', { from: 'DEV', to: 'DEV' })).toBe('granted');
+    expect(reasonOf(at('write'), 'delete_project', { project: 'DEV' })).toBe('permission_level');
+    expect(reasonOf(at('admin'), 'delete_project', { project: 'DEV' })).toBe('granted');
+  });
+
+  it('leaves out tools that are excluded, or that a filter on tools rejects', () => {
+    const tool = toolNamed(policyOf({}), 'get_issue').id;
+    const args = { issue_key: 'DEV-1' };
+    expect(reasonOf(policyOf({ allowed: [DEV], excluded: [tool] }), 'get_issue', args)).toBe('excluded');
+    expect(reasonOf(policyOf({ allowed: [DEV], filters: { tools: ['se*'] } }), 'get_issue', args)).toBe('filtered_out');
+    expect(reasonOf(policyOf({ allowed: [DEV], filters: { tools: ['*_get_*'] } }), 'get_issue', args)).toBe('granted');
+  });
+
+  it('is a tool without scopes only where it is granted itself', () => {
+    const ping = toolNamed(policyOf({}), 'ping').id;
+    expect(reasonOf(policyOf({ allowed: [ping] }), 'ping')).toBe('granted');
+    expect(reasonOf(policyOf({ allowed: [ping], filters: { resource_types: ['project'] } }), 'ping')).toBe(
+      'filtered_out',
+    );
+    expect(reasonOf(policyOf({ allowed: [toolNamed(policyOf({}), 'move').id] }), 'move', { from: 'DEV' })).toBe(
+      'scope_not_granted',
+    );
+  });
+});
+
+describe('a scope that exists for its filter alone', () => {
+  it('says nothing while the grant does not set its filter', () => {
+    expect(reasonOf(policyOf({ allowed: [DEV] }), 'comment', { issue_key: 'DEV-1' })).toBe('granted');
+  });
+
+  it('is looked up before a write', () => {
+    const policy = policyOf({ allowed: [DEV], filters: { issue_types: ['bug'] } });
+    expect(reasonOf(policy, 'comment', { issue_key: 'DEV-1' })).toBe('lookup get_issue');
+    const types = (type: string): Lookups => new Map([['issue_type', [[type]]]]);
+    expect(reasonOf(policy, 'comment', { issue_key: 'DEV-1' }, types('Bug'))).toBe('granted');
+    expect(reasonOf(policy, 'comment', { issue_key: 'DEV-1' }, types('Task'))).toBe('filtered_out');
+    expect(reasonOf(policy, 'comment', { issue_key: 'OPS-1' })).toBe('scope_not_granted');
+  });
+});
+
+describe('a scope of two parts', () => {
+  const policy = policyOf({ allowed: [51, 52] }, trackerConnection([REPOSITORY_SCOPE]));
+
+  it.each([
+    ['get_file', { owner: 'acme', repo: 'app' }, 'granted'],
+    ['get_file', { owner: 'other', repo: 'lib' }, 'granted'],
+    ['get_file', { owner: 'acme', repo: 'lib' }, 'scope_not_granted'],
+    ['get_file', { owner: 'acme' }, 'scope_undecided'],
+    ['get_file', { owner: 'acme', repo: null }, 'scope_undecided'],
+    [
+      'compare',
+      {
+        sides: [
+          { owner: 'acme', repo: 'app' },
+          { owner: 'other', repo: 'lib' },
+        ],
+      },
+      'granted',
+    ],
+    [
+      'compare',
+      {
+        sides: [
+          { owner: 'acme', repo: 'app' },
+          { owner: 'acme', repo: 'lib' },
+        ],
+      },
+      'scope_not_granted',
+    ],
+    ['compare', { sides: [{ owner: 'acme', repo: 'app' }, { owner: 'acme' }] }, 'scope_undecided'],
+    ['compare', { sides: [] }, 'scope_undecided'],
+  ])('%s with %j: %s', (tool, args, reason) => expect(reasonOf(policy, tool, args)).toBe(reason));
+
+  it('is limited by filters on one part and on both', () => {
+    const limited = (filters: Record<string, unknown>) =>
+      policyOf({ allowed: [51, 52], filters }, trackerConnection([REPOSITORY_SCOPE]));
+    expect([...limited({ organizations: ['ACME'] }).granted]).toEqual([51]);
+    expect([...limited({ repositories: ['other/lib'] }).granted]).toEqual([52]);
+    expect([...limited({ organizations: ['acme'], repositories: ['other/lib'] }).granted]).toEqual([]);
+  });
+});

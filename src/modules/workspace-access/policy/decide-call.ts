@@ -1,0 +1,227 @@
+import { valueAt, withValueAt } from '../../../platform/json/json-pointer.js';
+import { renderParts } from '../../../platform/json/value-template.js';
+import type { CompiledBinding, CompiledPlace, CompiledResultFilter } from './compiled-scope.js';
+import type { PolicyTool } from './facts.js';
+import { isLimiting, judgeTool, judgeTuple, scopesOfTool, type GrantPolicy, type ScopePolicy } from './grant-policy.js';
+import { readPlace } from './places.js';
+import { denied, type Denied } from './reasons.js';
+import type { Tuple } from './tuples.js';
+
+type Arguments = Readonly<Record<string, unknown>>;
+
+/** Result filters of one scope, with the policy that decides about what they find. */
+export interface ResultRule {
+  scope: ScopePolicy;
+  filters: readonly CompiledResultFilter[];
+}
+
+export interface Allowed {
+  allowed: true;
+  reason: 'granted' | 'granted_results_filtered';
+  /** As they leave: with what was injected. */
+  arguments: Arguments;
+  results: readonly ResultRule[];
+  /** Whether the arguments alone decided, so that the answer speaks of nothing else. */
+  decidedBefore: boolean;
+  /** The resource that the call is about, where its scopes resolved to exactly one. */
+  resourceId: number | null;
+}
+
+/** A read tool has to be asked first; then decide again with what it said. */
+export interface LookupNeeded {
+  allowed: 'lookup';
+  scope: string;
+  tool: string;
+  arguments: Record<string, unknown>;
+  result: CompiledPlace;
+}
+
+export type CallDecision = Allowed | Denied | LookupNeeded;
+
+/** Tuples that were looked up, by scope. */
+export type Lookups = ReadonlyMap<string, readonly Tuple[]>;
+
+const NO_LOOKUPS: Lookups = new Map();
+/** More allowed values than this are not injected into arguments. */
+const MOST_INJECTED = 1_000;
+
+/** What one scope says of a call. */
+type ScopeDecision =
+  | { kind: 'decided'; resourceIds: readonly number[]; arguments: Arguments }
+  | { kind: 'by_results' }
+  | Denied
+  | LookupNeeded;
+
+/** Whether one grant alone allows a call. What can't be decided is denied; a write is decided before it leaves. */
+export function decideCall(
+  policy: GrantPolicy,
+  tool: PolicyTool,
+  args: Arguments,
+  lookups: Lookups = NO_LOOKUPS,
+): CallDecision {
+  const { denial } = judgeTool(policy, tool);
+  if (denial) return denial;
+  const resources = new Set<number>();
+  const results: ResultRule[] = [];
+  let current = args;
+  let decidedBefore = true;
+  for (const scope of scopesOfTool(policy, tool)) {
+    const binding = scope.scope.tools.get(tool.name);
+    if (!binding || !isLimiting(scope)) continue;
+    const decision = decideScope(scope, binding, tool, current, lookups);
+    if ('allowed' in decision) return decision;
+    if (decision.kind === 'decided') {
+      current = decision.arguments;
+      for (const id of decision.resourceIds) resources.add(id);
+    } else decidedBefore = false;
+    if (binding.results.length > 0) results.push({ scope, filters: binding.results });
+  }
+  const [only, ...others] = resources;
+  return {
+    allowed: true,
+    reason: decidedBefore ? 'granted' : 'granted_results_filtered',
+    arguments: current,
+    results,
+    decidedBefore,
+    resourceId: only !== undefined && others.length === 0 && decidedBefore ? only : null,
+  };
+}
+
+/** Taken from the arguments, else injected, else looked up, else for a read left to the result filter, else denied. */
+function decideScope(
+  scope: ScopePolicy,
+  binding: CompiledBinding,
+  tool: PolicyTool,
+  args: Arguments,
+  lookups: Lookups,
+): ScopeDecision {
+  const found = readArguments(scope, binding, args);
+  if ('allowed' in found) return found;
+  if (found.tuples.length > 0 && !found.isOpen)
+    return { kind: 'decided', resourceIds: resourcesOf(scope, found.tuples), arguments: args };
+  const injected = found.isOpen ? null : inject(scope, binding, args);
+  if (injected) return injected;
+  if (binding.resolve) return lookUp(scope, binding.resolve, args, lookups);
+  if (tool.effect === 'read' && binding.results.length > 0) return { kind: 'by_results' };
+  return found.unfitAt === null ? undecided(scope, binding) : unreadable(found.unfitAt, args);
+}
+
+/** What the arguments say. `isOpen`: they name something, and do not say all of what it is. */
+interface Found {
+  tuples: readonly Tuple[];
+  isOpen: boolean;
+  unfitAt: string | null;
+}
+
+/** Everything that is there must fit; one value that can't be read, or is not allowed, decides for all. */
+function readArguments(scope: ScopePolicy, binding: CompiledBinding, args: Arguments): Found | Denied {
+  const tuples: Tuple[] = [];
+  let isOpen = false;
+  let unfitAt: string | null = null;
+  for (const place of binding.arguments) {
+    const { state, where, tuples: read } = readPlace(place, args);
+    if (state === 'unreadable') return unreadable(where, args);
+    isOpen ||= state === 'partial' || state === 'unfit';
+    if (state === 'unfit') unfitAt ??= where;
+    for (const tuple of read) {
+      const verdict = judge(scope, tuple, place.entries[0]?.text ?? '');
+      if (verdict) return verdict;
+      tuples.push(tuple);
+    }
+  }
+  return { tuples, isOpen, unfitAt };
+}
+
+function undecided(scope: ScopePolicy, binding: CompiledBinding): Denied {
+  const where = binding.arguments[0]?.entries[0]?.text ?? '';
+  return denied(
+    'scope_undecided',
+    { type: 'argument', id: where },
+    `Name a granted value in ${where || 'the arguments'}`,
+    `The scope ${scope.scope.name} must be decided before the call, and nothing in the arguments says what it touches`,
+  );
+}
+
+function judge(scope: ScopePolicy, tuple: Tuple, where: string): Denied | null {
+  const verdict = judgeTuple(scope, tuple);
+  if (verdict.allowed) return null;
+  const object = { type: 'argument' as const, id: where, value: tuple.join('/') };
+  if (verdict.reason === 'filtered_out')
+    return denied(
+      'filtered_out',
+      object,
+      `Let resource_filters.${verdict.key} of the grant take it in`,
+      `The filter ${verdict.key} of the grant rejects this value`,
+    );
+  return denied(
+    'scope_not_granted',
+    object,
+    `Add the resource of this ${scope.scope.name} to the grant`,
+    `This ${scope.scope.name} is not granted`,
+  );
+}
+
+function unreadable(where: string, args: Arguments): Denied {
+  const value = valueAt(args, where.slice(1).split('/'));
+  const shown = typeof value === 'string' ? { value } : {};
+  return denied(
+    'scope_value_unreadable',
+    { type: 'argument', id: where, ...shown },
+    'Write the value in the plain form that the server type declares; a path absolute and without . and ..',
+  );
+}
+
+function inject(scope: ScopePolicy, { inject: injection }: CompiledBinding, args: Arguments): ScopeDecision | null {
+  if (!injection) return null;
+  const allowed = allowedTuples(scope);
+  const isTooMuch =
+    injection.as === 'single' ? allowed.length !== 1 : allowed.length === 0 || allowed.length > MOST_INJECTED;
+  if (isTooMuch) return null;
+  const texts = allowed.map((tuple) =>
+    renderParts(injection.template, new Map(scope.scope.parts.map(({ name }, index) => [name, tuple[index] ?? '']))),
+  );
+  const value = injection.as === 'single' ? texts[0] : texts;
+  return {
+    kind: 'decided',
+    resourceIds: resourcesOf(scope, allowed),
+    arguments: withValueAt(args, injection.at, value) as Arguments,
+  };
+}
+
+/** Of a scope without resources: the values of its first filter that all its other filters let pass. */
+function allowedTuples(scope: ScopePolicy): Tuple[] {
+  const { tuples, filters } = scope;
+  const [first] = filters;
+  if (tuples === null && first?.indexes.length !== scope.scope.parts.length) return [];
+  const candidates = tuples ?? first?.values;
+  return candidates ? [...candidates.tuples()].filter((tuple) => judgeTuple(scope, tuple).allowed) : [];
+}
+
+function lookUp(
+  scope: ScopePolicy,
+  resolve: NonNullable<CompiledBinding['resolve']>,
+  args: Arguments,
+  lookups: Lookups,
+): ScopeDecision {
+  const found = lookups.get(scope.scope.name);
+  if (!found) {
+    const asked = resolve.arguments.map(([name, path]) => [name, valueAt(args, path)] as const);
+    const known = Object.fromEntries(asked.filter(([, value]) => value !== undefined));
+    return { allowed: 'lookup', scope: scope.scope.name, tool: resolve.tool, arguments: known, result: resolve.result };
+  }
+  if (found.length === 0)
+    return denied(
+      'lookup_failed',
+      { type: 'tool', id: resolve.tool },
+      'Name something that the server knows and tells the details of',
+    );
+  for (const tuple of found) {
+    const verdict = judge(scope, tuple, '');
+    if (verdict) return { ...verdict, object: { type: 'resource', id: tuple.join('/') } };
+  }
+  return { kind: 'decided', resourceIds: resourcesOf(scope, found), arguments: args };
+}
+
+function resourcesOf(scope: ScopePolicy, tuples: readonly Tuple[]): number[] {
+  return tuples.flatMap((tuple) => scope.tuples?.find(tuple) ?? []);
+}

@@ -1,0 +1,43 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { ConnectionsModule } from '../connections/connections.module.js';
+import { DiscoveryModule } from '../discovery/discovery.module.js';
+import { IdentityModule } from '../identity/identity.module.js';
+import { AccessChangesService } from './access-changes.service.js';
+import { AccessDecisionsService } from './access-decisions.service.js';
+import { AccessPreviewService } from './access-preview.service.js';
+import { AccessResourcesService } from './access-resources.service.js';
+import { AutoSyncService } from './auto-sync.service.js';
+import { GrantUseService } from './grant-use.service.js';
+import { PoliciesService } from './policies.service.js';
+import { ResourceFiltersService } from './resource-filters.service.js';
+import { VisibilityService } from './visibility.service.js';
+import { WorkspaceAccessResource } from './workspace-access-resource.entity.js';
+import { WorkspaceAccessController } from './workspace-access.controller.js';
+import { WorkspaceAccess } from './workspace-access.entity.js';
+import { WorkspaceAccessService } from './workspace-access.service.js';
+
+/** Who may use what, down to arguments and results. */
+@Module({
+  imports: [
+    TypeOrmModule.forFeature([WorkspaceAccess, WorkspaceAccessResource]),
+    IdentityModule,
+    ConnectionsModule,
+    DiscoveryModule,
+  ],
+  controllers: [WorkspaceAccessController],
+  providers: [
+    AccessChangesService,
+    AccessDecisionsService,
+    AccessPreviewService,
+    AccessResourcesService,
+    AutoSyncService,
+    GrantUseService,
+    PoliciesService,
+    ResourceFiltersService,
+    VisibilityService,
+    WorkspaceAccessService,
+  ],
+  exports: [AccessDecisionsService, GrantUseService, VisibilityService],
+})
+export class WorkspaceAccessModule {}

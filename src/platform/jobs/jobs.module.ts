@@ -1,0 +1,7 @@
+import { Global, Module } from '@nestjs/common';
+import { JobsService } from './jobs.service.js';
+
+/** `EventsOptions` comes from the database module, which knows the direct address. */
+@Global()
+@Module({ providers: [JobsService], exports: [JobsService] })
+export class JobsModule {}
