@@ -2,6 +2,7 @@ import autocannon from 'autocannon';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
 
 const LIMIT_MS = 60_000;
 /** Clock ticks a second in /proc/<pid>/stat; 100 on every Linux that Node runs on. */
@@ -47,6 +48,38 @@ export async function load({ url, pid }, { path, method = 'GET', token, body, co
     throw new Error(`${url}${path}: ${result.non2xx} refused, ${result.errors} failed`);
   const cpu = cpuSeconds(pid) - before;
   return { perSecond: result.requests.average, p50: result.latency.p50, cpu: (cpu * 1e6) / result.requests.total };
+}
+
+/**
+ * Median latency in ms of single calls, one at a time, in turn to each of the targets: what differs is the target alone.
+ * autocannon counts in whole milliseconds, which is too coarse for it.
+ */
+export async function latencies(url, targets, { path, body, seconds }) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const samples = targets.map(() => []);
+  for (const end = Date.now() + seconds * 1_000; Date.now() < end;) {
+    for (const [index, token] of targets.entries()) {
+      const started = performance.now();
+      await post(agent, url + path, token, body);
+      samples[index].push(performance.now() - started);
+    }
+  }
+  agent.destroy();
+  return samples.map(median);
+}
+
+function post(agent, url, token, body) {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const sent = request(url, { method: 'POST', agent, headers }, (answer) => {
+      answer.resume();
+      answer.on('end', () =>
+        answer.statusCode === 200 ? resolve() : reject(new Error(`${url}: ${answer.statusCode}`)),
+      );
+    });
+    sent.on('error', reject);
+    sent.end(JSON.stringify(body));
+  });
 }
 
 export function median(values) {

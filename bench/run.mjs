@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { load, median, start, stopAll } from './measure.mjs';
+import { latencies, load, median, start, stopAll } from './measure.mjs';
 
 const seconds = Number(process.env.BENCH_SECONDS ?? 4);
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3);
@@ -27,6 +27,34 @@ async function databaseUrl(product) {
   const joined = await startEmbeddedPostgres({ folder: join(folder, 'postgres'), log: () => undefined });
   product.leave = () => joined.stop();
   return joined.url;
+}
+
+/** A token of a new workspace that was granted `echo` and so many resources. */
+async function agentWith(base, token, organization, connection, resources) {
+  const on = (method, path, body) => api(base, token, method, `/api/v1/${path}`, body);
+  const workspace = await on('POST', 'workspaces/', { organization, name: `${resources.length} resources` });
+  const [echo] = await on('GET', `mcp/resources/?connection=${connection}&resource_type=tool&search=echo`);
+  await on('POST', 'mcp/workspace-access/', {
+    workspace: workspace.id,
+    connection,
+    access_name: 'Bench',
+    allowed_resources: [echo.id, ...resources],
+    permission_level: 'write',
+    auto_sync: false,
+  });
+  return (await on('POST', `workspaces/${workspace.id}/tokens/`, { name: 'Bench' })).token;
+}
+
+/** Ids of resources of the connection, page by page. */
+async function resourceIds(base, token, connection, count) {
+  const ids = [];
+  for (let cursor = ''; ids.length < count;) {
+    const path = `/api/v1/mcp/resources/?connection=${connection}&resource_type=resource&limit=500${cursor}`;
+    const response = await fetch(base + path, { headers: { authorization: `Bearer ${token}` } });
+    ids.push(...(await response.json()).map(({ id }) => id));
+    cursor = `&cursor=${/cursor=([^>&]+)/.exec(response.headers.get('link') ?? '')?.[1]}`;
+  }
+  return ids.slice(0, count);
 }
 
 /** Alternates between the two, and says how the medians compare. */
@@ -91,6 +119,35 @@ try {
     { ...call, token },
     { ...call, token: 'bench-key' },
   );
+  await api(product.url, token, 'POST', '/mcp/servers', {
+    server_id: 'many',
+    server_name: 'Many',
+    server_url: `${upstream.url}/many`,
+  });
+  const connections = await api(product.url, token, 'GET', '/api/v1/mcp/connections/');
+  const { id: connection } = connections.find(({ server_id }) => server_id === 'many');
+  const all = await resourceIds(product.url, token, connection, 9_999);
+  const organization = organizations[0].id;
+  const few = await agentWith(product.url, token, organization, connection, all.slice(0, 9));
+  const many = await agentWith(product.url, token, organization, connection, all);
+  const granted = { ...call, path: '/mcp/tools/many_echo/execute' };
+  await compare(
+    'REST execute through a grant / Nest floor',
+    'measured',
+    executeFloor,
+    product,
+    { ...granted, token: few },
+    { ...call, token: 'bench-key' },
+  );
+  // p50 of the two in the columns of floor and ours.
+  const [small, large] = await latencies(product.url, [few, many], { ...granted, seconds: seconds * rounds });
+  rows.push({
+    what: 'p50 of a call, 10,000 resources in the grant / 10',
+    ratio: (large / small).toFixed(2),
+    target: 'at most 1.2',
+    'floor p50 ms': small.toFixed(3),
+    'ours p50 ms': large.toFixed(3),
+  });
   const direct = {
     path: '/mcp',
     method: 'POST',

@@ -1,4 +1,5 @@
-// A cheap MCP server: an `echo` tool and 49 more, Streamable HTTP of 2025-11-25 with JSON answers and no session.
+// A cheap MCP server: an `echo` tool and 49 more, at /many 10,000 resources too. Streamable HTTP of 2025-11-25 with JSON
+// answers and no session.
 import { createServer } from 'node:http';
 
 const object = { type: 'object', properties: { message: { type: 'string' } }, required: ['message'] };
@@ -8,13 +9,20 @@ const tools = ['echo', ...Array.from({ length: 49 }, (_, index) => `tool_${index
   inputSchema: object,
 }));
 
+const resources = Array.from({ length: 10_000 }, (_, index) => ({
+  uri: `bench://${index}`,
+  name: `Resource ${index}`,
+}));
+
 const results = {
-  initialize: () => ({
+  initialize: (_params, path) => ({
     protocolVersion: '2025-11-25',
-    capabilities: { tools: {} },
+    capabilities: { tools: {}, ...(path === '/many' && { resources: {} }) },
     serverInfo: { name: 'bench', version: '1' },
   }),
   'tools/list': () => ({ tools }),
+  'resources/list': () => ({ resources }),
+  'resources/templates/list': () => ({ resourceTemplates: [] }),
   'tools/call': ({ arguments: args }) => ({ content: [{ type: 'text', text: args.message }] }),
 };
 
@@ -26,7 +34,7 @@ const server = createServer((request, response) => {
     if (request.method !== 'POST') return response.writeHead(405).end();
     const { id, method, params } = JSON.parse(text);
     if (id === undefined) return response.writeHead(202).end();
-    const result = results[method]?.(params);
+    const result = results[method]?.(params, request.url);
     const answer = result
       ? { jsonrpc: '2.0', id, result }
       : { jsonrpc: '2.0', id, error: { code: -32601, message: 'no' } };

@@ -1,21 +1,33 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { refresh } from './reference.js';
+import { checkDeclarations } from '../../src/modules/registry/scopes-check.js';
+import type { JsonSchema } from '../../src/modules/registry/transport.js';
+import { refresh, refreshScopes } from './reference.js';
 
 const ROOT = path.resolve(__dirname, '../..');
 const README = path.join(ROOT, 'README.md');
 
-test('the tables of the README are those of the code: else run `npm run docs`', () => {
-  const readme = readFileSync(README, 'utf8');
-  const current = refresh(readme);
-  if (process.env.npm_lifecycle_event === 'docs') writeFileSync(README, current);
-  else expect(readme).toBe(current);
+test.each([
+  ['README.md', refresh],
+  ['docs/scopes.md', refreshScopes],
+])('the tables of %s are those of the code: else run `npm run docs`', (name, refreshed) => {
+  const file = path.join(ROOT, name);
+  const document = readFileSync(file, 'utf8');
+  const current = refreshed(document);
+  if (process.env.npm_lifecycle_event === 'docs') writeFileSync(file, current);
+  else expect(document).toBe(current);
 });
 
 test('a table that is not up to date shows', () => {
   const readme = readFileSync(README, 'utf8');
   expect(refresh(readme.replace('`validation_failed`', '`validation`'))).not.toContain('`validation`');
   expect(() => refresh(readme.replace('begin generated variables', ''))).toThrow('no place');
+});
+
+test('the declaration in docs/scopes.md is one that is accepted', () => {
+  const document = readFileSync(path.join(ROOT, 'docs/scopes.md'), 'utf8');
+  const example = JSON.parse(/```json\n(.*?)```/s.exec(document)?.[1] ?? '') as Record<string, JsonSchema>;
+  expect(checkDeclarations(example, example.scoping_config_schema ?? {}).scopes).toHaveLength(1);
 });
 
 test.each(['README.md', 'CONTRIBUTING.md'])('files and scripts that %s names exist', (name) => {

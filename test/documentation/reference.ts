@@ -1,5 +1,6 @@
 import { Environment } from '../../src/platform/config/environment.js';
 import { describedVariables, type VariableDescription } from '../../src/platform/config/variable.js';
+import { REASONS } from '../../src/modules/workspace-access/policy/reasons.js';
 import { ERROR_STATUS, type ErrorCode } from '../../src/platform/http/domain-error.js';
 
 /** What a client may make of a code. A new code needs a line here: the compiler says so. */
@@ -39,6 +40,12 @@ const MEANING: Record<ErrorCode, string> = {
   circuit_open: 'The server failed several times in a row and is left alone for a while',
   upstream_timeout: 'The MCP server did not answer in time',
 };
+
+/** docs/scopes.md with everything generated brought up to date. */
+export function refreshScopes(document: string): string {
+  const rows = Object.entries(REASONS).map(([reason, meaning]) => [`\`${reason}\``, meaning]);
+  return replaced(document, 'reasons', table(['`reason`', 'Meaning'], rows));
+}
 
 /** The README with everything generated brought up to date. */
 export function refresh(readme: string): string {
@@ -84,6 +91,6 @@ function replaced(text: string, name: string, content: string): string {
   const [begin, end] = [`<!-- begin generated ${name} -->`, `<!-- end generated ${name} -->`];
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
-  if (from < 0 || to < from) throw new Error(`README.md has no place for the generated ${name}`);
+  if (from < 0 || to < from) throw new Error(`there is no place for the generated ${name}`);
   return `${text.slice(0, from)}${begin}\n\n${content}\n\n${text.slice(to)}`;
 }

@@ -158,8 +158,10 @@ class DeclarationCheck {
     const path = this.pointer(inject.at, `${field}.at`);
     if (path?.length === 0 || path?.includes(EACH)) this.report(`${field}.at`, 'must name one argument');
     if (inject.as !== 'single' && inject.as !== 'list') this.report(`${field}.as`, 'must be single or list');
-    for (const name of this.template(inject.value, `${field}.value`))
-      if (!parts.has(name)) this.report(`${field}.value`, `{${name}} is no part of the scope`);
+    const names = this.template(inject.value, `${field}.value`);
+    for (const name of names) if (!parts.has(name)) this.report(`${field}.value`, `{${name}} is no part of the scope`);
+    // Of a part of the tuple alone the call would touch everything that has it.
+    if (names.length > 0) this.wholeTuple([names], parts, `${field}.value`);
   }
 
   private resolution(resolve: Json, parts: ReadonlySet<string>, tool: string): void {
@@ -247,7 +249,8 @@ class DeclarationCheck {
   }
 
   private pointer(input: unknown, field: string): readonly string[] | null {
-    const path = typeof input === 'string' && input.length <= 512 ? parsePointer(input) : null;
+    const isText = typeof input === 'string' && input.length <= 512 && !NOT_STORABLE.test(input);
+    const path = isText ? parsePointer(input) : null;
     if (path === null) this.report(field, 'must be a JSON pointer such as /project_key (RFC 6901)');
     if (path?.some((key) => FORBIDDEN_KEYS.has(key))) this.report(field, 'this name is not allowed');
     return path;
@@ -272,8 +275,11 @@ class DeclarationCheck {
       this.report(field, 'must be an object');
       return {};
     }
-    if (Object.keys(input).length > most) this.report(field, `may have at most ${most} entries`);
-    return input as Json;
+    const entries = Object.entries(input);
+    if (entries.length <= most) return input as Json;
+    this.report(field, `may have at most ${most} entries`);
+    // No further: thousands of parts, missing in thousands of places, would be millions of reports.
+    return Object.fromEntries(entries.slice(0, most));
   }
 
   private *list(input: unknown, field: string, most: number): Generator<[field: string, entry: unknown]> {

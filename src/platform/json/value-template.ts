@@ -58,7 +58,8 @@ export function renderParts(template: ValueTemplate, parts: ReadonlyMap<string, 
 
 /** Which characters a placeholder takes: not those at which it ends or begins, and no slash where slashes divide. */
 function groupBetween(before: string, after: string, takesSlashes: boolean): string {
-  const excluded = new Set([before.at(-1), after.at(0)].filter((character) => character !== undefined));
+  // Whole characters: half of a surrogate pair would exclude nothing.
+  const excluded = new Set([[...before].at(-1), [...after].at(0)].filter((character) => character !== undefined));
   if (takesSlashes) excluded.delete('/');
   return excluded.size === 0
     ? '.+'

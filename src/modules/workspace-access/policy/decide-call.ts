@@ -61,30 +61,54 @@ export function decideCall(
 ): CallDecision {
   const { denial } = judgeTool(policy, tool);
   if (denial) return denial;
+  const decided = decideScopes(policy, tool, args, lookups);
+  if ('allowed' in decided) return decided;
+  const { decidedBefore, resources } = decided;
+  const [only, ...others] = resources;
+  return {
+    allowed: true,
+    reason: decidedBefore ? 'granted' : 'granted_results_filtered',
+    arguments: decided.arguments,
+    results: decided.results,
+    decidedBefore,
+    resourceId: only !== undefined && others.length === 0 && decidedBefore ? only : null,
+  };
+}
+
+/** What all scopes together say. Nothing is asked for a call that another scope denies. */
+function decideScopes(
+  policy: GrantPolicy,
+  tool: PolicyTool,
+  args: Arguments,
+  lookups: Lookups,
+): Denied | LookupNeeded | (Pick<Allowed, 'arguments' | 'results' | 'decidedBefore'> & { resources: Set<number> }) {
   const resources = new Set<number>();
   const results: ResultRule[] = [];
   let current = args;
   let decidedBefore = true;
-  for (const scope of scopesOfTool(policy, tool)) {
+  let lookup: LookupNeeded | null = null;
+  for (const scope of identifyingFirst(scopesOfTool(policy, tool))) {
     const binding = scope.scope.tools.get(tool.name);
     if (!binding || !isLimiting(scope)) continue;
     const decision = decideScope(scope, binding, tool, current, lookups);
-    if ('allowed' in decision) return decision;
+    if ('allowed' in decision) {
+      if (!decision.allowed) return decision;
+      lookup ??= decision;
+      continue;
+    }
     if (decision.kind === 'decided') {
       current = decision.arguments;
       for (const id of decision.resourceIds) resources.add(id);
     } else decidedBefore = false;
     if (binding.results.length > 0) results.push({ scope, filters: binding.results });
   }
-  const [only, ...others] = resources;
-  return {
-    allowed: true,
-    reason: decidedBefore ? 'granted' : 'granted_results_filtered',
-    arguments: current,
-    results,
-    decidedBefore,
-    resourceId: only !== undefined && others.length === 0 && decidedBefore ? only : null,
-  };
+  return lookup ?? { resources, results, arguments: current, decidedBefore };
+}
+
+/** So that nobody learns from a filter's denial what something is that is not granted. */
+function identifyingFirst(scopes: readonly ScopePolicy[]): ScopePolicy[] {
+  const [identifying, others] = [true, false].map((is) => scopes.filter(({ tuples }) => (tuples !== null) === is));
+  return [...(identifying ?? []), ...(others ?? [])];
 }
 
 /** Taken from the arguments, else injected, else looked up, else for a read left to the result filter, else denied. */
@@ -101,7 +125,7 @@ function decideScope(
     return { kind: 'decided', resourceIds: resourcesOf(scope, found.tuples), arguments: args };
   const injected = found.isOpen ? null : inject(scope, binding, args);
   if (injected) return injected;
-  if (binding.resolve) return lookUp(scope, binding.resolve, args, lookups);
+  if (binding.resolve && found.isAnswerable) return lookUp(scope, binding.resolve, args, lookups, found.tuples);
   if (tool.effect === 'read' && binding.results.length > 0) return { kind: 'by_results' };
   return found.unfitAt === null ? undecided(scope, binding) : unreadable(found.unfitAt, args);
 }
@@ -111,25 +135,49 @@ interface Found {
   tuples: readonly Tuple[];
   isOpen: boolean;
   unfitAt: string | null;
+  /** Whether a read tool can say what is open. */
+  isAnswerable: boolean;
+}
+
+/** An argument that names something, and does not say all of what it is. */
+interface OpenPlace {
+  place: CompiledPlace;
+  unfitAt: string | null;
 }
 
 /** Everything that is there must fit; one value that can't be read, or is not allowed, decides for all. */
 function readArguments(scope: ScopePolicy, binding: CompiledBinding, args: Arguments): Found | Denied {
   const tuples: Tuple[] = [];
-  let isOpen = false;
-  let unfitAt: string | null = null;
+  const open: OpenPlace[] = [];
   for (const place of binding.arguments) {
     const { state, where, tuples: read } = readPlace(place, args);
     if (state === 'unreadable') return unreadable(where, args);
-    isOpen ||= state === 'partial' || state === 'unfit';
-    if (state === 'unfit') unfitAt ??= where;
+    if (state === 'partial' || state === 'unfit') open.push({ place, unfitAt: state === 'unfit' ? where : null });
     for (const tuple of read) {
       const verdict = judge(scope, tuple, place.entries[0]?.text ?? '');
       if (verdict) return verdict;
       tuples.push(tuple);
     }
   }
-  return { tuples, isOpen, unfitAt };
+  return {
+    tuples,
+    isOpen: open.length > 0,
+    unfitAt: open.find(({ unfitAt }) => unfitAt !== null)?.unfitAt ?? null,
+    isAnswerable: isAnswerable(binding, open),
+  };
+}
+
+/**
+ * One question has one answer: it says nothing of a second open place, nor of the other elements of an array, nor of a value
+ * that the read tool is not told.
+ */
+function isAnswerable({ resolve }: CompiledBinding, [open, ...others]: readonly OpenPlace[]): boolean {
+  if (!open) return true;
+  if (others.length > 0 || open.place.each.length > 0) return false;
+  if (open.unfitAt === null) return true;
+  const unfit = open.place.entries.find(({ text }) => text === open.unfitAt);
+  const pointer = JSON.stringify(unfit?.path);
+  return resolve?.arguments.some(([, path]) => JSON.stringify(path) === pointer) ?? false;
 }
 
 function undecided(scope: ScopePolicy, binding: CompiledBinding): Denied {
@@ -202,6 +250,7 @@ function lookUp(
   resolve: NonNullable<CompiledBinding['resolve']>,
   args: Arguments,
   lookups: Lookups,
+  given: readonly Tuple[],
 ): ScopeDecision {
   const found = lookups.get(scope.scope.name);
   if (!found) {
@@ -219,7 +268,7 @@ function lookUp(
     const verdict = judge(scope, tuple, '');
     if (verdict) return { ...verdict, object: { type: 'resource', id: tuple.join('/') } };
   }
-  return { kind: 'decided', resourceIds: resourcesOf(scope, found), arguments: args };
+  return { kind: 'decided', resourceIds: resourcesOf(scope, [...given, ...found]), arguments: args };
 }
 
 function resourcesOf(scope: ScopePolicy, tuples: readonly Tuple[]): number[] {

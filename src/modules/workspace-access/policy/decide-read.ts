@@ -5,7 +5,7 @@ import type { PolicyResource } from './facts.js';
 import { genericVerdicts } from './filters.js';
 import { isLimiting, judgeTuple, whyInactive, type GrantPolicy, type ScopePolicy } from './grant-policy.js';
 import { denied, type Denied } from './reasons.js';
-import type { Tuple } from './tuples.js';
+import { hasDotSegment, spelling, type Tuple } from './tuples.js';
 
 /** What is read: a discovered resource, or an expansion of a discovered template. */
 export interface ReadTarget {
@@ -36,6 +36,11 @@ export function decideRead(policy: GrantPolicy, target: ReadTarget): Allowed | D
 
 /** `isGranted`: the resource, or a template of which it is an expansion, is granted, whatever else denies. */
 export function judgeRead(policy: GrantPolicy, target: ReadTarget): { isGranted: boolean; denial: Denied | null } {
+  // What holds for a listed resource holds however its URI is written.
+  for (const resourceId of listedAs(policy, target)) {
+    const { isGranted, denial } = judgeRead(policy, { uri: target.uri, resourceId });
+    if (denial) return { isGranted, denial: { ...denial, object: { type: 'resource', id: target.uri } } };
+  }
   const object = { type: 'resource' as const, id: target.resourceId ?? target.uri };
   const templates = isOwn(policy, target) ? [] : templatesFor(policy, target);
   if (!isOwn(policy, target) && templates.length === 0) return { isGranted: false, denial: missing(policy, target) };
@@ -46,7 +51,23 @@ export function judgeRead(policy: GrantPolicy, target: ReadTarget): { isGranted:
       isGranted: true,
       denial: denied('filtered_out', object, 'Widen resource_filters of the grant so that they take it in'),
     };
-  return { isGranted: true, denial: withinScopes(policy, target) };
+  const isMisleading = target.resourceId === null && hasDotSegment(target.uri);
+  return { isGranted: true, denial: isMisleading ? misleading(target) : withinScopes(policy, target) };
+}
+
+function misleading(target: ReadTarget): Denied {
+  const change = 'Write the URI in its plain form, without . and .. between slashes';
+  return denied('scope_value_unreadable', { type: 'resource', id: target.uri }, change);
+}
+
+/** Listed resources that an expansion may be but another spelling of. */
+function listedAs({ connection }: GrantPolicy, target: ReadTarget): number[] {
+  if (target.resourceId !== null) return [];
+  const spellings = new Set([target.uri, target.uri.replace(/[?#].*$/s, '')].map(spelling));
+  const listed: number[] = [];
+  for (const { id, kind, uri } of connection.resources.values())
+    if (kind === 'resource' && spellings.has(spelling(uri))) listed.push(id);
+  return listed;
 }
 
 function missing(policy: GrantPolicy, target: ReadTarget): Denied {

@@ -50,7 +50,7 @@ export function filterResourceResult(result: unknown, { results: rules }: Allowe
   const contents = parts.flatMap((part) => {
     const filtered = typeof part.text === 'string' ? filterText(part.text, rules) : UNCOVERED;
     if (filtered === UNCOVERED) return [];
-    return [{ uri: part.uri, ...(part.mimeType === undefined ? {} : { mimeType: part.mimeType }), text: filtered }];
+    return [{ ...namesOf(part), text: filtered }];
   });
   return contents.length === 0 && parts.length > 0 ? null : { contents };
 }
@@ -74,8 +74,12 @@ function textOf(part: Json): string | null {
 /** Nothing but the text: other members could say what was taken out of it. */
 function withText(part: Json, text: string): Json {
   if (part.type === 'text') return { type: 'text', text };
-  const { uri, mimeType } = part.resource as Json;
-  return { type: 'resource', resource: { uri, ...(mimeType === undefined ? {} : { mimeType }), text } };
+  return { type: 'resource', resource: { ...namesOf(part.resource as Json), text } };
+}
+
+/** Texts alone: anything else in their place would be content. */
+function namesOf({ uri, mimeType }: Json): Json {
+  return { ...(typeof uri === 'string' ? { uri } : {}), ...(typeof mimeType === 'string' ? { mimeType } : {}) };
 }
 
 /** Every rule must cover it. */
@@ -89,8 +93,9 @@ function filterText(text: string, rules: readonly ResultRule[]): string | typeof
     }
     const document = parsed(current);
     const filtered = document === UNCOVERED ? UNCOVERED : filterItems(document, scope, filters);
-    if (filtered === UNCOVERED) return UNCOVERED;
-    current = JSON.stringify(filtered);
+    const rendered = filtered === UNCOVERED ? UNCOVERED : serialized(filtered);
+    if (rendered === UNCOVERED) return UNCOVERED;
+    current = rendered;
   }
   return current;
 }
@@ -103,13 +108,16 @@ function filterStructured(structured: unknown, rules: readonly ResultRule[]): un
       first?.kind === 'lines' ? filterStructuredLines(current, scope, first) : filterItems(current, scope, filters);
     if (current === UNCOVERED) return UNCOVERED;
   }
-  return current;
+  return serialized(current) === UNCOVERED ? UNCOVERED : current;
 }
+
+/** Whatever some reader takes for the end of a line: else one that is allowed would carry others along. */
+const LINE_END = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/;
 
 /** Lines that are not of the declared form say something that nobody can judge: they go too. */
 function filterLines(text: string, scope: ScopePolicy, filter: LinesFilter): string {
   return text
-    .split(/\r?\n/)
+    .split(LINE_END)
     .filter((line) => {
       if (filter.keep.has(line)) return true;
       const tuple = readTuple(filter.template, filter.parts, line);
@@ -153,7 +161,7 @@ function rewrite(place: unknown, path: PointerPath, filter: ItemsFilter, keeps: 
     const elements = place.map((element) => rewrite(element, rest, filter, keeps));
     return elements.includes(UNCOVERED) ? UNCOVERED : elements.filter((element) => element !== undefined);
   }
-  if (!isObject(place) && !Array.isArray(place)) return UNCOVERED;
+  if (!isObject(place) && !(Array.isArray(place) && /^\d+$/.test(key))) return UNCOVERED;
   const child = rewrite(childOf(place, key), rest, filter, keeps);
   if (child === UNCOVERED) return UNCOVERED;
   return replaced(place, key, child);
@@ -171,6 +179,15 @@ function replaced(place: Json | unknown[], key: string, child: unknown): unknown
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
+  } catch {
+    return UNCOVERED;
+  }
+}
+
+/** Too deep to be written is too deep to be seen. */
+function serialized(value: unknown): string | typeof UNCOVERED {
+  try {
+    return JSON.stringify(value);
   } catch {
     return UNCOVERED;
   }

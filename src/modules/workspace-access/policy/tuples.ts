@@ -21,14 +21,60 @@ export function comparable(comparison: Comparison, value: string): string | null
   if (!value.startsWith('/') || /[\\\p{Cc}\p{Cf}]/u.test(value)) return null;
   const path = value.length > 1 && value.endsWith('/') ? value.slice(0, -1) : value;
   const segments = path.slice(1).split('/');
-  const isOdd = (segment: string): boolean => /^["'\s]*\.{0,2}["'\s]*$/.test(segment);
-  return path === '/' || !segments.some(isOdd) ? path : null;
+  return path === '/' || !segments.some((segment) => ['', '.', '..'].includes(bare(segment))) ? path : null;
+}
+
+/**
+ * Whether a server that resolves a text or URI may end up beside what it names: `.` and `..` between slashes, encoded
+ * however often. URL parsers drop control characters, and take `%2e` for a dot (WHATWG URL, 4.4).
+ */
+export function hasDotSegment(text: string): boolean {
+  const decoded = fullyDecoded(text);
+  if (decoded === null) return true;
+  return decoded.split(/[\\/?#&=;]/).some((segment) => ['.', '..'].includes(bare(segment)));
+}
+
+/** A URI in a form that other spellings of it share as well: encoded otherwise, in another case, with a slash at its end. */
+export function spelling(uri: string): string {
+  const decoded = fullyDecoded(uri) ?? uri;
+  let end = decoded.length;
+  while (decoded[end - 1] === '/') end--;
+  return decoded.slice(0, end).normalize('NFKC').toLowerCase();
+}
+
+const MOST_LAYERS = 8;
+
+/** Without percent-encoding, be it encoded several times; null where there is no end to it. */
+function fullyDecoded(text: string): string | null {
+  let current = text;
+  for (let layer = 0; layer < MOST_LAYERS; layer++) {
+    const next = current.includes('%') ? current.replaceAll(/(?:%[0-9a-f]{2})+/gi, decodedRun) : current;
+    if (next === current) return current;
+    current = next;
+  }
+  return null;
+}
+
+/** Where bytes are no UTF-8, those that are ASCII still are. */
+function decodedRun(run: string): string {
+  try {
+    return decodeURIComponent(run);
+  } catch {
+    return run.replaceAll(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  }
+}
+
+/** Without what servers trim or drop. */
+function bare(segment: string): string {
+  return segment.replaceAll(/["'\s\p{Cc}\p{Cf}]/gu, '');
 }
 
 /** Tuples with what they belong to; a path holds everything below it. */
 export class TupleSet<T> {
   private readonly entries = new Map<string, { tuple: Tuple; value: T }>();
   private readonly pathIndex: number;
+  /** So that a path of very many segments is not looked up once for each. */
+  private readonly pathLengths = new Set<number>();
 
   constructor(private readonly parts: readonly Part[]) {
     this.pathIndex = parts.findIndex((part) => part.comparison === 'path');
@@ -41,7 +87,10 @@ export class TupleSet<T> {
   /** A tuple that can't be compared is left out: it would hold nothing. */
   add(tuple: Tuple, value: T): void {
     const form = this.form(tuple);
-    if (form && !this.entries.has(key(form))) this.entries.set(key(form), { tuple, value });
+    if (!form || this.entries.has(key(form))) return;
+    this.entries.set(key(form), { tuple, value });
+    const path = form[this.pathIndex];
+    if (path !== undefined) this.pathLengths.add(path.length);
   }
 
   /** What the tuple belongs to: for a path, the nearest one at or above it. */
@@ -74,7 +123,7 @@ export class TupleSet<T> {
     let path = form[this.pathIndex];
     while (path !== undefined && path !== '/') {
       path = path.slice(0, path.lastIndexOf('/')) || '/';
-      yield form.with(this.pathIndex, path);
+      if (this.pathLengths.has(path.length)) yield form.with(this.pathIndex, path);
     }
   }
 }

@@ -1,0 +1,129 @@
+import type { Answer, ApiClient } from '../support/api-client.js';
+import { newUser } from '../support/tenants.js';
+import { requestOf, shapeOf, type Cell, type Request } from './cells.js';
+import type { Role, Side, World } from './world.js';
+
+/** Requests under way at once. */
+const AT_ONCE = 8;
+const ERRORS: Record<number, readonly string[]> = {
+  400: ['validation_failed'],
+  403: ['forbidden', 'access_denied'],
+  404: ['resource_not_found'],
+};
+
+/** What the people of one organization must not read: of the other one, and credentials of both. */
+export interface Secrets {
+  ofOther: readonly string[];
+  /** For the operator, who is in neither. */
+  ofBoth: readonly string[];
+}
+
+interface Outcome {
+  cell: Cell;
+  request: Request;
+  answer: Answer;
+}
+
+/** Sends the cells as `side` against `other`, and tells in one line each what did not come out as the table says. */
+export async function failuresOf(
+  world: World,
+  cells: readonly Cell[],
+  [side, other]: readonly [Side, Side],
+  secrets: Secrets,
+): Promise<string[]> {
+  const outcomes = await inBatches(cells, async (cell) => {
+    const actor = await actorOf(world, cell, side);
+    const request = await requestOf(world, cell, side, other);
+    const answer = await actor.send(request.method, request.path, request.body, request.headers);
+    return { cell, request, answer };
+  });
+  const withoutTwin = outcomes.filter(({ cell }) => cell.kind !== 'own' && !hasTwin(cell, outcomes));
+  return [
+    ...outcomes.flatMap((outcome) => problemsOf(outcome, secrets).map((problem) => lineOf(outcome, problem))),
+    ...withoutTwin.map((outcome) => lineOf(outcome, 'has no own-id twin that succeeded')),
+    ...outcomes.flatMap((outcome) => differenceOf(outcome, outcomes)),
+  ];
+}
+
+async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let index = next++; index < items.length; index = next++) results[index] = await work(items[index] as T);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return results;
+}
+
+async function actorOf({ app }: World, { case: each, role }: Cell, side: Side): Promise<ApiClient> {
+  return each.endsSession && role !== 'agent' ? (await newUser(app)).client : side.actors[role];
+}
+
+/** The same call with ids of its own, by somebody who may: without it, a refusal would prove nothing. */
+function hasTwin(cell: Cell, outcomes: readonly Outcome[]): boolean {
+  const position = cell.position?.optional ? cell.position : null;
+  return outcomes.some(
+    ({ cell: twin, answer }) =>
+      twin.case === cell.case && twin.kind === 'own' && twin.position === position && answer.status < 300,
+  );
+}
+
+function problemsOf(outcome: Outcome, secrets: Secrets): string[] {
+  const { cell, request, answer } = outcome;
+  if (!cell.expected.includes(answer.status)) return [`expected ${cell.expected.join(' or ')}`];
+  const problems = answer.status < 300 ? listProblems(cell, answer) : errorProblems(cell, answer);
+  const sent = decodeURIComponent(request.path) + JSON.stringify([request.body, request.headers]);
+  const hidden = cell.role === 'operator' ? (cell.case.operatorSeesAll ? [] : secrets.ofBoth) : secrets.ofOther;
+  // An error may name the id that was asked for.
+  const told = hidden.filter((secret) => answer.text.includes(secret) && !sent.includes(secret));
+  return told.length > 0 ? [...problems, `tells ${told.join(', ')}`] : problems;
+}
+
+function errorProblems({ kind, position }: Cell, { status, body }: Answer): string[] {
+  if (!ERRORS[status]?.includes(body.error)) return [`error ${body.error}`];
+  if (status !== 400 || kind !== 'malformed' || position === null) return [];
+  const fields = Object.keys(body.details.fields ?? {});
+  return fields.includes(position.name) ? [] : [`names ${fields.join(', ')} instead of ${position.name}`];
+}
+
+function listProblems({ case: each, role, position, kind }: Cell, { body }: Answer): string[] {
+  const { rowsFor } = each;
+  if (!rowsFor) return [];
+  const rows = body as Record<string, unknown>[];
+  const keys = rows.map((row) => row.id ?? row.server_id ?? row.uri ?? JSON.stringify(row.user));
+  if (new Set(keys).size !== keys.length) return ['shows a row twice'];
+  if (position?.place === 'cursor') return [];
+  if (kind !== 'own' && position?.place === 'filter') return rows.length === 0 ? [] : ['shows rows'];
+  // The operator has an organization of its own, so that without a filter there may be rows.
+  if (role === 'operator' && position === null && !rowsFor.includes(role)) return [];
+  if (rowsFor.includes(role) !== rows.length > 0) return [`shows ${rows.length} rows`];
+  return [];
+}
+
+/** Nobody may learn from an answer which of foreign, unknown and malformed an id is. */
+function differenceOf(outcome: Outcome, outcomes: readonly Outcome[]): string[] {
+  const { cell, request, answer } = outcome;
+  if (cell.kind === 'own' || cell.kind === 'unknown' || answer.status < 400) return [];
+  if (cell.kind !== 'foreign' && cell.expected.join() !== '404') return [];
+  const unknown = outcomes.find(
+    ({ cell: each }) =>
+      each.case === cell.case && each.role === cell.role && each.position === cell.position && each.kind === 'unknown',
+  );
+  if (!unknown) return [];
+  const shapes = [shapeOf(answer, request.asked), shapeOf(unknown.answer, unknown.request.asked)];
+  return shapes[0] === shapes[1] ? [] : [lineOf(outcome, `but for an unknown id ${shapes[1]}`)];
+}
+
+function lineOf({ cell, request, answer }: Outcome, problem: string): string {
+  const place = cell.position ? `${cell.position.place} ${cell.position.name}` : 'all ids';
+  const title = cell.case.title === undefined ? '' : ` (${cell.case.title})`;
+  const got = `${answer.status} ${answer.text.slice(0, 200)}`;
+  return `${cell.role}, ${place}, ${cell.kind}${title}: ${problem}; ${request.method} ${request.path} answered ${got}`;
+}
+
+/** Of a person who is in both organizations: what they do in one must not show the other. */
+export function tellsAny(answer: Answer, secrets: readonly string[]): string[] {
+  return secrets.filter((secret) => answer.text.includes(secret));
+}
+
+export type { Role };

@@ -1,0 +1,296 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer, ApiClient } from '../support/api-client.js';
+import type { TestApp } from '../support/app.js';
+import { newMember, newTenant, newUser, type TestUser } from '../support/tenants.js';
+import { startOldEra, type OldEraUpstream } from '../support/upstreams/old-era.js';
+import { snapshotOf } from './snapshot.js';
+
+/** The columns of "Who may do what"; owners and admins share one there, `worker` is its "workspace member", `agent` a workspace token. */
+export const ROLES = ['operator', 'owner', 'admin', 'member', 'manager', 'worker', 'agent'] as const;
+export type Role = (typeof ROLES)[number];
+
+const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+const CONNECTIONS = '/api/v1/mcp/connections/';
+
+/** One of the two organizations. Everything that may have the name of its twin in the other has it. */
+export interface Side {
+  /** A word that is in the texts of this organization only. */
+  mark: string;
+  /** What its server asks for; nobody may ever read it again. */
+  credential: string;
+  upstream: OldEraUpstream;
+  /** Of the second connection. */
+  loneUpstream: OldEraUpstream;
+  organization: string;
+  actors: Record<Role, ApiClient>;
+  users: { owner: TestUser; admin: TestUser; member: TestUser; manager: TestUser; worker: TestUser };
+  /** A person who is in the workspace and in no cell acts. */
+  colleague: TestUser;
+  workspace: string;
+  /** A workspace of the organization in which nobody of the roles works. */
+  annex: string;
+  serverType: number;
+  connection: string;
+  /** `memos` on both sides. */
+  slug: string;
+  /** A second connection, with a slug that only this side has. */
+  loneConnection: string;
+  loneSlug: string;
+  resource: number;
+  parent: number;
+  loneResource: number;
+  tool: string;
+  loneTool: string;
+  /** A URI that only this side has. */
+  loneUri: string;
+  grant: number;
+  annexGrant: number;
+  token: string;
+  run: string;
+  /** Of a changed tool of the second connection: pending. */
+  review: number;
+}
+
+export interface World {
+  app: TestApp;
+  sides: [Side, Side];
+  /** Admin of both organizations. */
+  both: TestUser;
+  /** A server that asks for no credentials, for whoever adds one by its address. */
+  open: OldEraUpstream;
+  /** In no organization. */
+  nobody: string;
+  close(): Promise<void>;
+}
+
+export async function createWorld(app: TestApp): Promise<World> {
+  const open = await startOldEra();
+  const both = await newUser(app);
+  const nobody = (await newUser(app)).id;
+  const sides: [Side, Side] = [await createSide(app, 'amberfield', both), await createSide(app, 'basilstone', both)];
+  return {
+    app,
+    sides,
+    both,
+    open,
+    nobody,
+    close: async () => {
+      await Promise.all([open, ...sides.flatMap(upstreamsOf)].map((upstream) => upstream.close()));
+    },
+  };
+}
+
+/** What `answer` holds, or the reason why there is no world to test in. */
+export async function made(answer: Promise<Answer>): Promise<Answer['body']> {
+  const { status, body, text } = await answer;
+  if (status < 200 || status > 299) throw new Error(`the world could not be made: ${status} ${text}`);
+  return body;
+}
+
+async function createSide(app: TestApp, mark: string, both: TestUser): Promise<Side> {
+  const credential = `credential-of-${mark}`;
+  const [upstream, loneUpstream] = [
+    await startOldEra({ token: credential, tools: toolsOf(mark) }),
+    await startOldEra({ token: credential, tools: toolsOf(mark) }),
+  ];
+  const tenant = await newTenant(app);
+  const { organization, owner } = tenant;
+  const [admin, member, manager, worker, colleague] = [
+    await newMember(app, tenant, 'admin'),
+    await newMember(app, tenant, 'member'),
+    await newMember(app, tenant, 'member'),
+    await newMember(app, tenant, 'member'),
+    await newMember(app, tenant, 'member'),
+  ];
+  await made(
+    owner.post(`/api/v1/organizations/${organization}/members/`, { username: both.username, role: 'admin' }),
+  );
+  const workspace = tenant.workspace;
+  await made(owner.patch(`/api/v1/workspaces/${workspace}/`, { description: `Workspace of ${mark}` }));
+  const annex = (await made(owner.post('/api/v1/workspaces/', { organization, name: 'Annex', description: mark })))
+    .id as string;
+  const roles = [
+    [manager, 'manager'],
+    [worker, 'member'],
+    [colleague, 'member'],
+  ] as const;
+  for (const [{ username }, role] of roles)
+    await made(owner.post(`/api/v1/workspaces/${workspace}/members/`, { username, role }));
+  const tokens = `/api/v1/workspaces/${workspace}/tokens/`;
+  const agent = await made(owner.post(tokens, { name: 'Release agent' }));
+  const token = await made(owner.post(tokens, { name: 'Spare agent' }));
+  const discovered = await connectAndGrant({ owner, organization, workspace, annex, mark, credential, upstream, loneUpstream });
+  const ownerOf: TestUser = { id: tenant.ownerId, username: '', client: owner };
+  return {
+    mark,
+    credential,
+    upstream,
+    loneUpstream,
+    organization,
+    users: { owner: ownerOf, admin, member, manager, worker },
+    colleague,
+    workspace,
+    annex,
+    token: token.id as string,
+    ...discovered,
+    actors: {
+      operator: app.admin,
+      owner,
+      admin: admin.client,
+      member: member.client,
+      manager: manager.client,
+      worker: worker.client,
+      agent: app.anonymous.withToken(agent.token as string),
+    },
+  };
+}
+
+type Ground = Pick<
+  Side,
+  'organization' | 'workspace' | 'annex' | 'mark' | 'credential' | 'upstream' | 'loneUpstream'
+> & { owner: ApiClient };
+
+type Discovered = Pick<
+  Side,
+  | 'serverType'
+  | 'connection'
+  | 'slug'
+  | 'loneConnection'
+  | 'loneSlug'
+  | 'resource'
+  | 'parent'
+  | 'loneResource'
+  | 'tool'
+  | 'loneTool'
+  | 'loneUri'
+  | 'grant'
+  | 'annexGrant'
+  | 'run'
+  | 'review'
+>;
+
+async function connectAndGrant(ground: Ground): Promise<Discovered> {
+  const { owner, organization, workspace, annex, mark, upstream, loneUpstream } = ground;
+  const type = await made(owner.post('/api/v1/mcp/registry/', serverType(mark, { organization })));
+  const connect = async (name: string, to: OldEraUpstream): Promise<{ id: string; server_id: string }> => {
+    const body = await made(owner.post(CONNECTIONS, connectionBody({ ...ground, upstream: to }, Number(type.id), name)));
+    await made(owner.post(`${CONNECTIONS}${body.id}/discover/`, {}));
+    return body as { id: string; server_id: string };
+  };
+  const [shared, lone] = [await connect('Memos', upstream), await connect(`Only ${mark}`, loneUpstream)];
+  await loneUpstream.setTools(toolsOf(mark, 'changed'));
+  await made(owner.post(`${CONNECTIONS}${lone.id}/discover/`, {}));
+  const [pending] = await made(owner.get(`/api/v1/mcp/reviews/?connection=${lone.id}&status=pending`));
+  const rows: { id: number; resource_uri: string; resource_type: string }[] = await made(
+    owner.get(`/api/v1/mcp/resources/?connection=${shared.id}&limit=500`),
+  );
+  const idOf = (uri: string): number => rows.find((row) => row.resource_uri === uri)?.id ?? 0;
+  const [loneResource] = await made(
+    owner.get(`/api/v1/mcp/resources/?connection=${lone.id}&resource_type=folder&limit=500`),
+  );
+  const tools = rows.filter((row) => row.resource_type === 'tool').map((row) => row.id);
+  const grant = async (place: string, connection: string): Promise<number> => {
+    const allowed = connection === shared.id ? [idOf('wiki://root'), idOf('memo://one'), idOf('memo://two'), ...tools] : [];
+    const body = { workspace: place, connection, access_name: 'Memos for everybody', description: `Grant of ${mark}` };
+    const more = { allowed_resources: allowed, permission_level: 'admin' };
+    return (await made(owner.post('/api/v1/mcp/workspace-access/', { ...body, ...more }))).id as number;
+  };
+  const [run] = await made(owner.get(`${CONNECTIONS}${shared.id}/discoveries/`));
+  return {
+    serverType: Number(type.id),
+    connection: shared.id,
+    slug: shared.server_id,
+    loneConnection: lone.id,
+    loneSlug: lone.server_id,
+    resource: idOf('memo://one'),
+    parent: idOf('wiki://root'),
+    loneResource: loneResource.id,
+    tool: `${shared.server_id}_echo`,
+    loneTool: `${lone.server_id}_echo`,
+    loneUri: `wiki://${mark}`,
+    grant: await grant(workspace, shared.id),
+    annexGrant: await grant(annex, lone.id),
+    run: run.id,
+    review: pending.id,
+  };
+}
+
+export function serverType(mark: string, more: object = {}): object {
+  return {
+    qualified_name: 'acme/wiki',
+    display_name: 'Acme Wiki',
+    description: `Wiki of ${mark}`,
+    provider_type: 'wiki',
+    config_schema: {
+      auth: {
+        type: 'object',
+        properties: { base_url: { type: 'string' }, api_token: { type: 'string', format: 'password' } },
+      },
+      options: { type: 'object', properties: {} },
+    },
+    transport: {
+      type: 'streamable_http',
+      url: '{auth.base_url}',
+      headers: { Authorization: 'Bearer {auth.api_token}' },
+    },
+    declared_resources: [
+      { uri: 'wiki://root', name: 'Root', type: 'folder' },
+      { uri: `wiki://${mark}`, name: `Page of ${mark}`, type: 'page', parent: 'wiki://root' },
+    ],
+    ...more,
+  };
+}
+
+export function connectionBody(
+  side: Pick<Side, 'mark' | 'credential' | 'organization' | 'upstream'>,
+  server: number,
+  name: string,
+): object {
+  return {
+    server,
+    organization: side.organization,
+    connection_name: name,
+    description: `Connection of ${side.mark}`,
+    auth_data: { base_url: side.upstream.url, api_token: side.credential },
+  };
+}
+
+function toolsOf(mark: string, more = ''): { name: string; [key: string]: unknown }[] {
+  const tool = (name: string): { name: string; [key: string]: unknown } => ({
+    name,
+    description: `${name} of ${mark} ${more}`,
+    inputSchema: { type: 'object', properties: { message: { type: 'string' } }, required: more === '' ? [] : ['message'] },
+  });
+  return [tool('echo'), tool('other')];
+}
+
+/** Ids and words of the one organization that nobody of the other may read in any answer. */
+export async function secretsOf(app: TestApp, side: Side, other: Side): Promise<string[]> {
+  const [own, others] = [await snapshotOf(app, side.organization), await snapshotOf(app, other.organization)];
+  const known = new Set(others.join().match(UUID));
+  const ids = (own.join().match(UUID) ?? []).filter((id) => !known.has(id));
+  return [...new Set(ids), side.mark, side.credential, ...upstreamsOf(side).map(({ url }) => url)];
+}
+
+/** What its server was asked for: nobody of the other organization may have a call made there. */
+export function callsOf(side: Side): number {
+  const isRequest = ({ method }: { method?: string }): boolean => method !== undefined && method !== 'response';
+  return upstreamsOf(side).flatMap(({ journal }) => journal.filter(isRequest)).length;
+}
+
+function upstreamsOf(side: Side): OldEraUpstream[] {
+  return [side.upstream, side.loneUpstream];
+}
+
+/** Waits until nothing goes on in the background any more, such as auto-sync. */
+export async function settled(app: TestApp, side: Side): Promise<string[]> {
+  let before: string[] = [];
+  for (let tries = 0; tries < 50; tries++) {
+    const [jobs] = await app.query<{ count: number }>('SELECT count(*)::int AS count FROM graphile_worker.jobs');
+    const rows = await snapshotOf(app, side.organization);
+    if (jobs?.count === 0 && rows.join() === before.join()) return rows;
+    before = rows;
+    await sleep(150);
+  }
+  throw new Error('the world does not come to rest');
+}
