@@ -1,11 +1,11 @@
 import { Injectable, OnModuleDestroy } from '@nestjs/common';
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { Subscription } from 'rxjs';
 import type { UpstreamTarget } from '../../mcp/upstream.js';
 import { UpstreamPool } from '../../mcp/upstream-pool.js';
 import { Database } from '../../platform/database/transaction.js';
 import { EventsService } from '../../platform/events/events.service.js';
+import { FreshCache } from '../../platform/events/fresh-cache.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { RegistryService, type RenderedTransport, type ServerTypeDefinition } from '../registry/registry.service.js';
 import { SERVER_TYPE_CHANGED } from '../registry/registry.events.js';
@@ -16,6 +16,8 @@ import { CONNECTION_CHANGED } from './connections.events.js';
 /** Sessions that belong to nobody in particular: those of a type that keeps no state, and of discovery. */
 export const SHARED_PRINCIPAL = 'shared';
 const DEFAULT_TIMEOUT_SECONDS = 30;
+/** A safety net under the events that end a cached target. */
+const CACHED_MS = 30_000;
 
 interface Reachable {
   target: Omit<UpstreamTarget, 'principal'>;
@@ -26,10 +28,8 @@ interface Reachable {
 /** From a connection's id to what the pool needs to reach its server. */
 @Injectable()
 export class ConnectionTargetsService implements OnModuleDestroy {
-  private readonly known = new LRUCache<string, Reachable>({ max: 5_000 });
-  private readonly invalidation: Subscription;
-  /** Counts what may have made `known` stale: a row that was read before it must not be kept after it. */
-  private changes = 0;
+  private readonly known: FreshCache<Reachable>;
+  private readonly closing: Subscription;
 
   constructor(
     private readonly database: Database,
@@ -38,16 +38,19 @@ export class ConnectionTargetsService implements OnModuleDestroy {
     private readonly pool: UpstreamPool,
     events: EventsService,
   ) {
-    this.invalidation = events.on([CONNECTION_CHANGED, SERVER_TYPE_CHANGED], (event) => {
-      this.changes++;
-      if (event.type !== CONNECTION_CHANGED) return this.known.clear();
-      this.known.delete(String(event.connection_id));
-      void this.pool.closeConnection(String(event.connection_id));
+    this.known = new FreshCache(events, [CONNECTION_CHANGED, SERVER_TYPE_CHANGED], {
+      max: 5_000,
+      ttlMs: CACHED_MS,
+      affects: (event, connectionId) => event.type !== CONNECTION_CHANGED || event.connection_id === connectionId,
+    });
+    this.closing = events.on([CONNECTION_CHANGED], (event) => {
+      if (event.type === CONNECTION_CHANGED) void this.pool.closeConnection(String(event.connection_id));
     });
   }
 
   onModuleDestroy(): void {
-    this.invalidation.unsubscribe();
+    this.known.close();
+    this.closing.unsubscribe();
   }
 
   /**
@@ -76,10 +79,11 @@ export class ConnectionTargetsService implements OnModuleDestroy {
     return { ...describe(connectionId, organizationId, rendered, options), principal: SHARED_PRINCIPAL };
   }
 
-  private async reachable(connectionId: string): Promise<Reachable> {
-    const known = this.known.get(connectionId);
-    if (known) return known;
-    const changes = this.changes;
+  private reachable(connectionId: string): Promise<Reachable> {
+    return this.known.get(connectionId, () => this.read(connectionId));
+  }
+
+  private async read(connectionId: string): Promise<Reachable> {
     const row = await this.database.manager
       .createQueryBuilder(Connection, 'c')
       .innerJoinAndSelect('c.serverType', 't')
@@ -92,13 +96,11 @@ export class ConnectionTargetsService implements OnModuleDestroy {
         reason: 'stdio_disabled',
       });
     }
-    const reachable: Reachable = {
+    return {
       target: describe(row.id, row.organizationId, this.settings.open(type, row), row.configOptions),
       shared: type.sessionScope === 'connection',
       isActive: row.isActive,
     };
-    if (changes === this.changes) this.known.set(connectionId, reachable);
-    return reachable;
   }
 }
 

@@ -1,12 +1,11 @@
 import { Injectable, OnModuleDestroy } from '@nestjs/common';
-import { LRUCache } from 'lru-cache';
-import type { Subscription } from 'rxjs';
 import { v7 as uuidv7 } from 'uuid';
 import { AccessTokenService, type VerifiedToken } from '../../platform/auth/access-token.service.js';
 import type { Actor, OrganizationRole, WorkspaceRole } from '../../platform/auth/actor.js';
 import { Environment } from '../../platform/config/environment.js';
 import { Database } from '../../platform/database/transaction.js';
 import { EventsService } from '../../platform/events/events.service.js';
+import { FreshCache } from '../../platform/events/fresh-cache.js';
 import { IDENTITY_CHANGED } from './identity.events.js';
 import { WorkspaceTokensService } from './workspace-tokens.service.js';
 
@@ -62,10 +61,7 @@ const TOKEN_SQL = `
 /** From a bearer token to the actor behind it. */
 @Injectable()
 export class AuthenticationService implements OnModuleDestroy {
-  private readonly rights = new LRUCache<string, CachedRights>({ max: 10_000, ttl: RIGHTS_CACHED_MS });
-  private readonly invalidation: Subscription;
-  /** Changes of anybody's rights so far. */
-  private changes = 0;
+  private readonly rights: FreshCache<CachedRights>;
 
   constructor(
     private readonly tokens: AccessTokenService,
@@ -75,14 +71,11 @@ export class AuthenticationService implements OnModuleDestroy {
     events: EventsService,
   ) {
     // Rights hang together (a workspace's organization, an operator's users), so a change forgets them all: they are cheap to read.
-    this.invalidation = events.on([IDENTITY_CHANGED], () => {
-      this.changes++;
-      this.rights.clear();
-    });
+    this.rights = new FreshCache(events, [IDENTITY_CHANGED], { max: 10_000, ttlMs: RIGHTS_CACHED_MS });
   }
 
   onModuleDestroy(): void {
-    this.invalidation.unsubscribe();
+    this.rights.close();
   }
 
   /** The actor of an `Authorization` header, null for anything but a genuine token of a living session of an active user. */
@@ -101,15 +94,11 @@ export class AuthenticationService implements OnModuleDestroy {
     return rights.actor;
   }
 
-  private async rightsOf(token: VerifiedToken): Promise<CachedRights | null> {
+  private rightsOf(token: VerifiedToken): Promise<CachedRights | null> {
     const key = `${token.issuedBy}:${token.use}:${token.subject}:${token.sessionId ?? ''}`;
-    const cached = this.rights.get(key);
-    if (cached) return cached;
-    const { changes } = this;
-    const rights = token.use === 'workspace' ? await this.rightsOfAgent(token) : await this.rightsOfUser(token);
-    // Read before a change and kept after it, they would outlive it.
-    if (rights && changes === this.changes) this.rights.set(key, rights);
-    return rights;
+    return this.rights.find(key, () =>
+      token.use === 'workspace' ? this.rightsOfAgent(token) : this.rightsOfUser(token),
+    );
   }
 
   /** An agent is a member of its workspace, and nobody anywhere else. */

@@ -16,7 +16,7 @@ export interface FreshCacheOptions {
  */
 export class FreshCache<V extends object> {
   private readonly known: LRUCache<string, V>;
-  private readonly loading = new Map<string, Promise<V>>();
+  private readonly loading = new Map<string, Promise<V | null>>();
   private readonly subscription: Subscription;
   private changes = 0;
 
@@ -31,15 +31,22 @@ export class FreshCache<V extends object> {
   }
 
   /** The known value, or what `load` reads; one load at a time for each key. */
-  async get(key: string, load: () => Promise<V>): Promise<V> {
-    const known = this.known.get(key) ?? this.loading.get(key);
+  get(key: string, load: () => Promise<V>): Promise<V> {
+    return this.find(key, load) as Promise<V>;
+  }
+
+  /** The same for what may not be there; that there is nothing is not kept. */
+  async find(key: string, load: () => Promise<V | null>): Promise<V | null> {
+    const known = this.known.get(key);
     if (known) return known;
+    const underWay = this.loading.get(key);
+    if (underWay) return underWay;
     const { changes } = this;
     const loading = load();
     this.loading.set(key, loading);
     try {
       const value = await loading;
-      if (changes === this.changes) this.known.set(key, value);
+      if (value && changes === this.changes) this.known.set(key, value);
       return value;
     } finally {
       if (this.loading.get(key) === loading) this.loading.delete(key);

@@ -57,6 +57,11 @@ describe('value templates', () => {
     );
   });
 
+  it('reads a text in one way only, also where characters of two units divide it', () => {
+    expect(readParts(template('{a}\u{1f600}{b}'), '1\u{1f600}2\u{1f600}3')).toBeNull();
+    expect(Object.fromEntries(readParts(template('{a}\u{1f600}{b}'), '1\u{1f600}2') ?? [])).toEqual({ a: '1', b: '2' });
+  });
+
   it('takes no long time, whatever the text', () => {
     const started = performance.now();
     readParts(template('{a}-{b}-{c}-{+d}'), '-'.repeat(100_000));

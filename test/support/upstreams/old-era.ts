@@ -34,6 +34,10 @@ export interface OldEraOptions {
   token?: string;
   /** Offered instead of the catalog's tools; calls of them answer with an empty result. */
   tools?: { name: string; [key: string]: unknown }[];
+  /** What those tools answer, instead of nothing. */
+  call?: (name: string, args: Record<string, unknown>) => Record<string, unknown>;
+  /** Offered instead of the catalog's resources, with what reading them answers. */
+  resources?: { listed: { uri: string; name: string; [key: string]: unknown }[]; read: (uri: string) => string };
   instructions?: string;
 }
 
@@ -135,11 +139,18 @@ class World {
       },
     );
     server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: this.tools }));
-    server.setRequestHandler(ListResourcesRequestSchema, () => ({ resources: RESOURCES }));
-    server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({ resourceTemplates: RESOURCE_TEMPLATES }));
+    const { resources } = this.options;
+    server.setRequestHandler(ListResourcesRequestSchema, () => ({ resources: resources?.listed ?? RESOURCES }));
+    server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
+      resourceTemplates: resources ? [] : RESOURCE_TEMPLATES,
+    }));
     server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: PROMPTS }));
     server.setRequestHandler(ReadResourceRequestSchema, ({ params }) =>
-      answer(async () => readCatalogResource(params.uri)),
+      answer(async () =>
+        resources
+          ? { contents: [{ uri: params.uri, mimeType: 'application/json', text: resources.read(params.uri) }] }
+          : readCatalogResource(params.uri),
+      ),
     );
     server.setRequestHandler(GetPromptRequestSchema, ({ params }) =>
       answer(async () => getCatalogPrompt(params.name, params.arguments ?? {})),
@@ -150,7 +161,7 @@ class World {
 
   private serveCalls(server: Server): void {
     server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) => {
-      if (this.tools !== TOOLS) return { content: [] };
+      if (this.tools !== TOOLS) return this.options.call?.(params.name, params.arguments ?? {}) ?? { content: [] };
       const session = extra.sessionId ?? '';
       const count = (this.counts.get(session) ?? 0) + 1;
       this.counts.set(session, count);
