@@ -1,8 +1,9 @@
 import type { Answer } from '../support/api-client.js';
-import type { IdKind, Position } from './ids.js';
+import type { IdKind, Position, Value } from './ids.js';
 import { ROLES, type Role, type Side, type World } from './world.js';
 
-export type Values = Record<string, unknown>;
+/** By the name of their position. */
+export type Values = Record<string, Value>;
 
 /** One way to call a route: which ids it takes, and what each role gets for those of its own organization. */
 export interface Case {
@@ -20,6 +21,8 @@ export interface Case {
   operatorsOnly?: boolean;
   /** Operators see these of every organization, so that none is foreign to them. */
   operatorSeesAll?: boolean;
+  /** Of no organization: nobody's foreign id. */
+  belongsToAll?: boolean;
   /** Ends the session or the password it is called with, so somebody else has to call it. */
   endsSession?: boolean;
 }
@@ -67,7 +70,7 @@ export function cellsOf(route: string, each: Case): Cell[] {
 }
 
 function applies(each: Case, role: Role, position: Position | null, kind: Kind): boolean {
-  if (kind === 'foreign') return !(role === 'operator' && each.operatorSeesAll);
+  if (kind === 'foreign') return !each.belongsToAll && !(role === 'operator' && each.operatorSeesAll);
   if (kind === 'sibling') return ONE_WORKSPACE.includes(role) && position?.id.sibling !== undefined;
   return true;
 }
@@ -86,9 +89,9 @@ function expectation(each: Case, role: Role, position: Position | null, kind: Ki
     case 'filter':
       return [kind === 'malformed' ? 400 : own];
     case 'cursor':
-      // Rights come first: whether a cursor fits is looked at when rows are read.
-      if (!isAllowed) return [own];
-      return [kind === 'malformed' ? 400 : own];
+      // Rights come first: whether a cursor fits is looked at when rows are read. One from elsewhere only says where to
+      // go on in what one sees anyway.
+      return [kind === 'malformed' && isAllowed ? 400 : own];
     case 'choice':
     case 'header':
       return [kind === 'malformed' ? 400 : 404];
@@ -98,11 +101,18 @@ function expectation(each: Case, role: Role, position: Position | null, kind: Ki
       return isAllowed ? [404] : [403, 404];
     case 'name':
       return isAllowed ? [400] : kind === 'malformed' ? [400, own] : [own];
+    case 'path':
+      // Below something of one's own that one may not change: that may be said first.
+      return isAllowed || isFirst(each, position) ? [404] : [403, 404];
     default:
       return kind === 'all foreign' && each.ids.every(({ place }) => place !== 'path') && !isAllowed
         ? [403, 404]
         : [404];
   }
+}
+
+function isFirst(each: Case, position: Position): boolean {
+  return each.ids.find(({ place }) => place === 'path') === position;
 }
 
 /** Of another workspace of the own organization: as unknown as a foreign one, but who may not anyway may hear that first. */
@@ -117,7 +127,7 @@ export interface Request {
   body: object | undefined;
   headers: Record<string, string>;
   /** The id that the cell is about. */
-  asked: unknown;
+  asked: Value | undefined;
 }
 
 let calls = 0;
@@ -140,7 +150,7 @@ export async function requestOf(world: World, cell: Cell, side: Side, other: Sid
   return assemble(cell, values, await cell.case.rest?.(side, unique, world));
 }
 
-function strange({ place, id }: Position, kind: Kind, side: Side, other: Side): unknown {
+function strange({ place, id }: Position, kind: Kind, side: Side, other: Side): Value {
   const { foreign = id.own, sibling = id.own }: IdKind = id;
   if (kind === 'foreign' || kind === 'all foreign') return foreign(other);
   if (kind === 'sibling') return sibling(side);
@@ -152,7 +162,7 @@ function assemble({ route, case: each, position }: Cell, values: Values, rest: o
   const [method = '', template = ''] = route.split(' ');
   const query = new URLSearchParams();
   const headers: Record<string, string> = {};
-  const fields: Values = {};
+  const fields: Record<string, Value | Value[]> = {};
   let path = template;
   for (const { place, name } of each.ids) {
     const value = values[name];
@@ -171,11 +181,12 @@ function assemble({ route, case: each, position }: Cell, values: Values, rest: o
 }
 
 /** What an answer says, apart from the id that was asked for and the id of the request. */
-export function shapeOf(answer: Answer, asked: unknown): string {
-  const { body } = answer;
+export function shapeOf(answer: Answer, asked: Value | undefined): string {
+  const body = answer.body as unknown;
   if (typeof body !== 'object' || body === null) return `${answer.status} ${answer.text}`;
-  const shape = JSON.stringify({ status: answer.status, ...body, request_id: null }, (_key, value: unknown) =>
-    String(value) === String(asked) ? '<id>' : value,
+  const isAsked = (value: unknown): boolean =>
+    (typeof value === 'string' || typeof value === 'number') && asked !== undefined && String(value) === String(asked);
+  return JSON.stringify({ status: answer.status, ...body, request_id: null }, (_key, value: unknown) =>
+    isAsked(value) ? '<id>' : value,
   );
-  return shape;
 }

@@ -6,7 +6,6 @@ import { connectionBody, made, serverType, type Role, type Side, type World } fr
 const REGISTRY = 'api/v1/mcp/registry';
 const CONNECTIONS = 'api/v1/mcp/connections';
 const REVIEWS = 'api/v1/mcp/reviews';
-const ADMINS: readonly Role[] = ['owner', 'admin'];
 const USERS: readonly Role[] = ['owner', 'admin', 'member', 'manager', 'worker'];
 
 async function newType(side: Side, unique: string): Promise<Values> {
@@ -30,8 +29,16 @@ const type = path('id', ID.serverType);
 /** Of the product: everybody with an account reads it. */
 const shipped = path('id', { ...ID.serverType, own: () => 3 });
 const id = path('id', ID.connection);
+const readShipped: Case = {
+  title: 'global type',
+  ids: [shipped],
+  answers: who(200, 200, 200, 200, 200, 404),
+  belongsToAll: true,
+};
 const review = path('id', ID.review);
 const tool = path('id', ID.tool);
+/** Members read the reviews of the whole organization, whatever their workspaces were granted. */
+const reviewedTool = path('id', { ...ID.tool, sibling: undefined });
 const approve = (): object => ({ action: 'approve' });
 
 /** "edit" of "organization's own server types, connections, credentials, discovery, tool review". */
@@ -41,12 +48,12 @@ const read = who(404, 200, 200, 200, 200, 404);
 function typeCases(success: number, more: Partial<Case>): Case[] {
   return [
     { title: 'own type', ids: [type], answers: edit(success), fresh: newType, ...more },
-    // Global types belong to no organization: nothing about them is foreign to anybody but agents.
     {
       title: 'global type',
       ids: [shipped],
       answers: who(success, 403, 403, 403, 403, 404),
       fresh: newGlobalType,
+      belongsToAll: true,
       ...more,
     },
   ];
@@ -74,14 +81,8 @@ export const CONNECTION_ROWS: Rows = {
       rest: (_side, unique) => serverType('nobody', { qualified_name: `made/${unique}` }),
     },
   ],
-  [`GET /${REGISTRY}/:id`]: [
-    { title: 'own type', ids: [type], answers: read },
-    { title: 'global type', ids: [shipped], answers: who(200, 200, 200, 200, 200, 404) },
-  ],
-  [`GET /${REGISTRY}/:id/config-schema`]: [
-    { title: 'own type', ids: [type], answers: read },
-    { title: 'global type', ids: [shipped], answers: who(200, 200, 200, 200, 200, 404) },
-  ],
+  [`GET /${REGISTRY}/:id`]: [{ title: 'own type', ids: [type], answers: read }, readShipped],
+  [`GET /${REGISTRY}/:id/config-schema`]: [{ title: 'own type', ids: [type], answers: read }, readShipped],
   [`PATCH /${REGISTRY}/:id`]: typeCases(200, { rest: () => ({ display_name: 'Renamed' }) }),
   [`DELETE /${REGISTRY}/:id`]: typeCases(204, {}),
 
@@ -114,19 +115,19 @@ export const CONNECTION_ROWS: Rows = {
   ],
   [`POST /${CONNECTIONS}/:id/test`]: [{ ids: [id], answers: edit(200) }],
   [`POST /${CONNECTIONS}/:id/discover`]: [{ ids: [id], answers: edit(200), rest: () => ({}) }],
-  [`GET /${CONNECTIONS}/:id/discoveries`]: [{ ids: [id, cursor(ID.run)], answers: edit(200), rowsFor: ADMINS }],
-  [`GET /${CONNECTIONS}/:id/discoveries/:runId`]: [{ ids: [id, path('runId', ID.run)], answers: edit(200) }],
+  [`GET /${CONNECTIONS}/:id/discoveries`]: [{ ids: [id, cursor(ID.run)], answers: read, rowsFor: USERS }],
+  [`GET /${CONNECTIONS}/:id/discoveries/:runId`]: [{ ids: [id, path('runId', ID.run)], answers: read }],
 
   [`GET /${REVIEWS}`]: [
     {
       ids: [filter('connection', ID.connection), cursor(ID.review)],
       answers: who(200, 200, 200, 200, 200, 200),
-      rowsFor: ADMINS,
+      rowsFor: USERS,
     },
   ],
-  [`GET /${REVIEWS}/:id`]: [{ ids: [review], answers: edit(200) }],
+  [`GET /${REVIEWS}/:id`]: [{ ids: [review], answers: read }],
   [`POST /${REVIEWS}/:id`]: [{ ids: [review], answers: edit(200), rest: approve }],
   'PATCH /mcp/tools/:id': [{ ids: [tool, choice], answers: edit(200), rest: () => ({ effect: 'write' }) }],
   'POST /mcp/tools/:id/review': [{ ids: [tool, choice], answers: edit(200), rest: approve }],
-  'GET /mcp/tools/:id/diff': [{ ids: [tool, choice], answers: edit(200) }],
+  'GET /mcp/tools/:id/diff': [{ ids: [reviewedTool, choice], answers: read }],
 };

@@ -84,7 +84,7 @@ const user = path('id', ID.user);
 const operators = { operatorsOnly: true, operatorSeesAll: true };
 
 export const IDENTITY_ROWS: Rows = {
-  'POST /api/v1/auth/logout': [{ ids: [], answers: who(204, 204, 204, 204, 204, 204), endsSession: true }],
+  'POST /api/v1/auth/logout': [{ ids: [], answers: who(204, 204, 204, 204, 204, 403), endsSession: true }],
   'GET /api/v1/auth/me': [{ ids: [], answers: who(200, 200, 200, 200, 200, 200) }],
   'PUT /api/v1/auth/password': [
     {
@@ -158,7 +158,12 @@ export const IDENTITY_ROWS: Rows = {
     { ids: [cursor(ID.user)], answers: who(200, 403, 403, 403, 403, 403), rowsFor: ['operator'], ...operators },
   ],
   'POST /api/v1/users': [
-    { ids: [], answers: who(201, 403, 403, 403, 403, 403), rest: (_side, unique) => ({ username: unique }), ...operators },
+    {
+      ids: [],
+      answers: who(201, 403, 403, 403, 403, 403),
+      rest: (_side, unique) => ({ username: unique }),
+      ...operators,
+    },
   ],
   'GET /api/v1/users/:id': [{ ids: [user], answers: who(200, 403, 403, 403, 403, 403), ...operators }],
   'PATCH /api/v1/users/:id': [

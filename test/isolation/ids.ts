@@ -1,18 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import type { Side } from './world.js';
 
+export type Value = string | number | boolean;
+
 /** A kind of id, with an example of each of: ours, theirs, of another workspace of ours, nobody's, and none at all. */
 export interface IdKind {
-  own: (side: Side) => string | number;
+  own: (side: Side) => Value;
   /** What only the other organization has, where both have what `own` names. */
-  foreign?: (side: Side) => string | number;
+  foreign?: (side: Side) => Value;
   /** In the own organization, but of a workspace in which neither manager nor worker nor agent is. */
-  sibling?: (side: Side) => string | number;
-  unknown: string | number;
+  sibling?: (side: Side) => Value;
+  unknown: Value;
   /** In paths, queries and headers. */
   malformed: string;
   /** In bodies: of a type that no id has. */
-  wrongType: unknown;
+  wrongType: Value;
 }
 
 const uuids = { unknown: randomUUID(), malformed: 'no-id-at-all', wrongType: 'no-id-at-all' };
@@ -75,7 +77,7 @@ export const header = optional('header', 'X-Workspace-Id', ID.workspace);
 
 /** Cursors of real lists are made of ids; these come from elsewhere. */
 export function cursor(id: IdKind): Position {
-  const encoded = (value: string | number): string => Buffer.from(String(value)).toString('base64url');
+  const encoded = (value: Value): string => Buffer.from(String(value)).toString('base64url');
   return optional('cursor', 'cursor', {
     own: (side) => encoded(id.own(side)),
     unknown: encoded(id.unknown),

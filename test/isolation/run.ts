@@ -1,7 +1,7 @@
 import type { Answer, ApiClient } from '../support/api-client.js';
 import { newUser } from '../support/tenants.js';
 import { requestOf, shapeOf, type Cell, type Request } from './cells.js';
-import type { Role, Side, World } from './world.js';
+import type { Side, World } from './world.js';
 
 /** Requests under way at once. */
 const AT_ONCE = 8;
@@ -11,11 +11,12 @@ const ERRORS: Record<number, readonly string[]> = {
   404: ['resource_not_found'],
 };
 
-/** What the people of one organization must not read: of the other one, and credentials of both. */
+/** What answers to the people of one organization must not hold. */
 export interface Secrets {
+  /** Whoever asks. */
+  credentials: readonly string[];
   ofOther: readonly string[];
-  /** For the operator, who is in neither. */
-  ofBoth: readonly string[];
+  ofOwn: readonly string[];
 }
 
 interface Outcome {
@@ -39,17 +40,17 @@ export async function failuresOf(
   });
   const withoutTwin = outcomes.filter(({ cell }) => cell.kind !== 'own' && !hasTwin(cell, outcomes));
   return [
-    ...outcomes.flatMap((outcome) => problemsOf(outcome, secrets).map((problem) => lineOf(outcome, problem))),
+    ...outcomes.flatMap((outcome) => problemsOf(outcome, side, secrets).map((problem) => lineOf(outcome, problem))),
     ...withoutTwin.map((outcome) => lineOf(outcome, 'has no own-id twin that succeeded')),
     ...outcomes.flatMap((outcome) => differenceOf(outcome, outcomes)),
   ];
 }
 
-async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+export async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) results[index] = await work(items[index] as T);
+    for (let index = next++; index < items.length; index = next++) results[index] = await work(items[index]);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   return results;
@@ -68,15 +69,27 @@ function hasTwin(cell: Cell, outcomes: readonly Outcome[]): boolean {
   );
 }
 
-function problemsOf(outcome: Outcome, secrets: Secrets): string[] {
+function problemsOf(outcome: Outcome, side: Side, secrets: Secrets): string[] {
   const { cell, request, answer } = outcome;
   if (!cell.expected.includes(answer.status)) return [`expected ${cell.expected.join(' or ')}`];
   const problems = answer.status < 300 ? listProblems(cell, answer) : errorProblems(cell, answer);
   const sent = decodeURIComponent(request.path) + JSON.stringify([request.body, request.headers]);
-  const hidden = cell.role === 'operator' ? (cell.case.operatorSeesAll ? [] : secrets.ofBoth) : secrets.ofOther;
+  const got = `${answer.text} ${[...answer.headers].join(' ')}`;
   // An error may name the id that was asked for.
-  const told = hidden.filter((secret) => answer.text.includes(secret) && !sent.includes(secret));
+  const told = hiddenFrom(cell, side, secrets).filter((secret) => got.includes(secret) && !sent.includes(secret));
   return told.length > 0 ? [...problems, `tells ${told.join(', ')}`] : problems;
+}
+
+function hiddenFrom({ role, case: each }: Cell, side: Side, { credentials, ofOther, ofOwn }: Secrets): string[] {
+  // The operator is in neither.
+  if (role === 'operator') return each.operatorSeesAll ? [...credentials] : [...credentials, ...ofOther, ...ofOwn];
+  // The other workspace, and for an agent also the connection that only that one may use.
+  const elsewhere = {
+    manager: [side.annex],
+    worker: [side.annex],
+    agent: [side.annex, side.loneConnection, side.loneSlug],
+  };
+  return [...credentials, ...ofOther, ...(role in elsewhere ? elsewhere[role as keyof typeof elsewhere] : [])];
 }
 
 function errorProblems({ kind, position }: Cell, { status, body }: Answer): string[] {
@@ -120,10 +133,3 @@ function lineOf({ cell, request, answer }: Outcome, problem: string): string {
   const got = `${answer.status} ${answer.text.slice(0, 200)}`;
   return `${cell.role}, ${place}, ${cell.kind}${title}: ${problem}; ${request.method} ${request.path} answered ${got}`;
 }
-
-/** Of a person who is in both organizations: what they do in one must not show the other. */
-export function tellsAny(answer: Answer, secrets: readonly string[]): string[] {
-  return secrets.filter((secret) => answer.text.includes(secret));
-}
-
-export type { Role };

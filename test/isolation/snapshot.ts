@@ -28,3 +28,11 @@ export async function snapshotOf(app: TestApp, organization: string): Promise<st
     ({ row }) => row,
   );
 }
+
+/** What happened to the rows between two snapshots, one line for each. */
+export function changes(before: readonly string[], after: readonly string[]): string[] {
+  return [
+    ...before.filter((row) => !after.includes(row)).map((row) => `the other organization lost ${row.slice(0, 500)}`),
+    ...after.filter((row) => !before.includes(row)).map((row) => `the other organization got ${row.slice(0, 500)}`),
+  ];
+}

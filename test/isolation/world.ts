@@ -102,9 +102,7 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
     await newMember(app, tenant, 'member'),
     await newMember(app, tenant, 'member'),
   ];
-  await made(
-    owner.post(`/api/v1/organizations/${organization}/members/`, { username: both.username, role: 'admin' }),
-  );
+  await made(owner.post(`/api/v1/organizations/${organization}/members/`, { username: both.username, role: 'admin' }));
   const workspace = tenant.workspace;
   await made(owner.patch(`/api/v1/workspaces/${workspace}/`, { description: `Workspace of ${mark}` }));
   const annex = (await made(owner.post('/api/v1/workspaces/', { organization, name: 'Annex', description: mark })))
@@ -119,7 +117,16 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
   const tokens = `/api/v1/workspaces/${workspace}/tokens/`;
   const agent = await made(owner.post(tokens, { name: 'Release agent' }));
   const token = await made(owner.post(tokens, { name: 'Spare agent' }));
-  const discovered = await connectAndGrant({ owner, organization, workspace, annex, mark, credential, upstream, loneUpstream });
+  const discovered = await connectAndGrant({
+    owner,
+    organization,
+    workspace,
+    annex,
+    mark,
+    credential,
+    upstream,
+    loneUpstream,
+  });
   const ownerOf: TestUser = { id: tenant.ownerId, username: '', client: owner };
   return {
     mark,
@@ -173,11 +180,15 @@ async function connectAndGrant(ground: Ground): Promise<Discovered> {
   const { owner, organization, workspace, annex, mark, upstream, loneUpstream } = ground;
   const type = await made(owner.post('/api/v1/mcp/registry/', serverType(mark, { organization })));
   const connect = async (name: string, to: OldEraUpstream): Promise<{ id: string; server_id: string }> => {
-    const body = await made(owner.post(CONNECTIONS, connectionBody({ ...ground, upstream: to }, Number(type.id), name)));
+    const body = await made(
+      owner.post(CONNECTIONS, connectionBody({ ...ground, upstream: to }, Number(type.id), name)),
+    );
     await made(owner.post(`${CONNECTIONS}${body.id}/discover/`, {}));
     return body as { id: string; server_id: string };
   };
   const [shared, lone] = [await connect('Memos', upstream), await connect(`Only ${mark}`, loneUpstream)];
+  // Nobody hears of the change, so that nothing is looked at again later.
+  loneUpstream.forgetSessions();
   await loneUpstream.setTools(toolsOf(mark, 'changed'));
   await made(owner.post(`${CONNECTIONS}${lone.id}/discover/`, {}));
   const [pending] = await made(owner.get(`/api/v1/mcp/reviews/?connection=${lone.id}&status=pending`));
@@ -190,7 +201,8 @@ async function connectAndGrant(ground: Ground): Promise<Discovered> {
   );
   const tools = rows.filter((row) => row.resource_type === 'tool').map((row) => row.id);
   const grant = async (place: string, connection: string): Promise<number> => {
-    const allowed = connection === shared.id ? [idOf('wiki://root'), idOf('memo://one'), idOf('memo://two'), ...tools] : [];
+    const allowed =
+      connection === shared.id ? [idOf('wiki://root'), idOf('memo://one'), idOf('memo://two'), ...tools] : [];
     const body = { workspace: place, connection, access_name: 'Memos for everybody', description: `Grant of ${mark}` };
     const more = { allowed_resources: allowed, permission_level: 'admin' };
     return (await made(owner.post('/api/v1/mcp/workspace-access/', { ...body, ...more }))).id as number;
@@ -259,7 +271,11 @@ function toolsOf(mark: string, more = ''): { name: string; [key: string]: unknow
   const tool = (name: string): { name: string; [key: string]: unknown } => ({
     name,
     description: `${name} of ${mark} ${more}`,
-    inputSchema: { type: 'object', properties: { message: { type: 'string' } }, required: more === '' ? [] : ['message'] },
+    inputSchema: {
+      type: 'object',
+      properties: { message: { type: 'string' } },
+      required: more === '' ? [] : ['message'],
+    },
   });
   return [tool('echo'), tool('other')];
 }

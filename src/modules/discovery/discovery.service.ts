@@ -72,14 +72,14 @@ export class DiscoveryService implements OnApplicationShutdown {
   }
 
   async listRuns(actor: Actor, connectionId: string, page: PageQuery): Promise<Page<DiscoveryRunResponse>> {
-    await this.connections.required(actor, connectionId, 'admin');
+    await this.connections.required(actor, connectionId, 'member');
     return (await readPage<DiscoveryRunRow, DiscoveryRun>(this.runs(connectionId), 'r.id', page, 'uuid')).map(
       toDiscoveryRunResponse,
     );
   }
 
   async getRun(actor: Actor, connectionId: string, runId: string): Promise<DiscoveryRunResponse> {
-    await this.connections.required(actor, connectionId, 'admin');
+    await this.connections.required(actor, connectionId, 'member');
     const row = await this.runs(connectionId).andWhere('r.id = :runId', { runId }).getRawOne<DiscoveryRunRow>();
     if (!row) throw notFound('run', runId);
     return toDiscoveryRunResponse(row);

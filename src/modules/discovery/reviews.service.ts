@@ -1,12 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager, SelectQueryBuilder } from 'typeorm';
-import {
-  administeredOrganizationIds,
-  organizationIds,
-  requireRole,
-  requireUser,
-  type Actor,
-} from '../../platform/auth/actor.js';
+import { organizationIds, requireRole, type Actor, type OrganizationRole } from '../../platform/auth/actor.js';
 import { columns } from '../../platform/database/columns.js';
 import { Database } from '../../platform/database/transaction.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
@@ -30,7 +24,7 @@ import { lookAlikes, suspiciousText, type Flag } from './suspicious-text.js';
 import { BLOCKED, EFFECT } from './tool-catalog.service.js';
 import { Tool } from './tool.entity.js';
 
-/** Owners and admins decide about what servers define: tools, prompts and instructions alike. */
+/** What servers define, tools, prompts and instructions alike: members of the organization look, owners and admins decide. */
 @Injectable()
 export class ReviewsService {
   constructor(
@@ -39,7 +33,7 @@ export class ReviewsService {
   ) {}
 
   async list(actor: Actor, query: ListReviews): Promise<Page<ReviewResponse>> {
-    const rows = this.rows(this.database.manager, administeredOrganizationIds(actor));
+    const rows = this.rows(this.database.manager, organizationIds(actor));
     if (query.connection !== undefined)
       rows.andWhere('d.connection_id = :connection', { connection: query.connection });
     if (query.kind !== undefined) rows.andWhere('d.kind = :kind', { kind: query.kind });
@@ -48,12 +42,12 @@ export class ReviewsService {
   }
 
   async get(actor: Actor, id: number): Promise<ReviewWithDiff> {
-    const row = await this.required(actor, id);
+    const row = await this.required(actor, id, 'member');
     return { ...toReviewResponse(row), ...toDiffResponse(row, await this.flags(row)) };
   }
 
   async diff(actor: Actor, id: number): Promise<DiffResponse> {
-    const row = await this.required(actor, id);
+    const row = await this.required(actor, id, 'member');
     return toDiffResponse(row, await this.flags(row));
   }
 
@@ -62,8 +56,7 @@ export class ReviewsService {
    * @throws DomainError 404, 403, 409 when `digest` names another definition than the latest
    */
   async decide(actor: Actor, id: number, { action, digest }: Decide): Promise<ReviewResponse> {
-    const userId = requireUser(actor);
-    const { connection_id: connectionId, organization_id: organizationId } = await this.required(actor, id);
+    const { connection_id: connectionId, organization_id: organizationId } = await this.required(actor, id, 'admin');
     await this.database.transaction(async (transaction) => {
       const { manager } = transaction;
       // Discoveries write under the same lock: what is decided on is what is stored.
@@ -76,7 +69,7 @@ export class ReviewsService {
       await manager.update(
         DefinitionEntry,
         { id, organizationId },
-        columns<DefinitionEntry>({ ...decided, decidedAt: new Date(), decidedById: userId }),
+        columns<DefinitionEntry>({ ...decided, decidedAt: new Date(), decidedById: actor.userId }),
       );
       await this.definitions.show(manager, row.server_id, { ...decided, kind: row.kind, resourceId: row.resource_id });
       await transaction.publish(toolChanged(connectionId, organizationId, row.resource_id ?? 0));
@@ -85,16 +78,16 @@ export class ReviewsService {
   }
 
   async review(actor: Actor, id: number): Promise<ReviewResponse> {
-    return toReviewResponse(await this.required(actor, id));
+    return toReviewResponse(await this.required(actor, id, 'member'));
   }
 
   /** @throws DomainError 404, 403 when the role is too low */
-  private async required(actor: Actor, id: number): Promise<ReviewRow> {
+  private async required(actor: Actor, id: number, least: OrganizationRole): Promise<ReviewRow> {
     const row = await this.rows(this.database.manager, organizationIds(actor))
       .andWhere('d.id = :id', { id })
       .getRawOne<ReviewRow>();
     if (!row) throw notFound('review', id);
-    requireRole(actor, row.organization_id, 'admin', 'review', String(id));
+    requireRole(actor, row.organization_id, least, 'review', String(id));
     return row;
   }
 

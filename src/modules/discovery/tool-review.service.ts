@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { hasRole, requireRole, type Actor } from '../../platform/auth/actor.js';
+import { hasRole, requireRole, type Actor, type OrganizationRole } from '../../platform/auth/actor.js';
 import { canBeAnId, candidateOrganizations, theOnly } from '../../platform/auth/organization-choice.js';
 import { Database } from '../../platform/database/transaction.js';
+import { notFound } from '../../platform/http/domain-error.js';
 import { DefinitionEntry } from './definition.entity.js';
 import { toolChanged } from './discovery.events.js';
 import type { Decide, DiffResponse, ReviewResponse, SetEffect } from './reviews.dto.js';
@@ -24,7 +25,7 @@ export class ToolReviewService {
   ) {}
 
   async diff(actor: Actor, toolId: string, organization: string | undefined): Promise<DiffResponse> {
-    return this.reviews.diff(actor, (await this.required(actor, toolId, organization)).reviewId);
+    return this.reviews.diff(actor, (await this.required(actor, toolId, organization, 'member')).reviewId);
   }
 
   async decide(
@@ -33,7 +34,7 @@ export class ToolReviewService {
     organization: string | undefined,
     decision: Decide,
   ): Promise<ReviewResponse> {
-    return this.reviews.decide(actor, (await this.required(actor, toolId, organization)).reviewId, decision);
+    return this.reviews.decide(actor, (await this.required(actor, toolId, organization, 'admin')).reviewId, decision);
   }
 
   async setEffect(
@@ -42,7 +43,12 @@ export class ToolReviewService {
     organization: string | undefined,
     { effect }: SetEffect,
   ): Promise<ReviewResponse> {
-    const { reviewId, resourceId, connectionId, organizationId } = await this.required(actor, toolId, organization);
+    const { reviewId, resourceId, connectionId, organizationId } = await this.required(
+      actor,
+      toolId,
+      organization,
+      'admin',
+    );
     await this.database.transaction(async (transaction) => {
       const [, changed] = await transaction.manager.query<[unknown, number]>(
         'UPDATE tools SET effect_override = $3 WHERE resource_id = $1 AND organization_id = $2 AND effect_override IS DISTINCT FROM $3',
@@ -54,8 +60,15 @@ export class ToolReviewService {
   }
 
   /** Also of a connection that is switched off. Where the id exists in several organizations, those count that the actor administers. */
-  private async required(actor: Actor, toolId: string, organization: string | undefined): Promise<ReviewedTool> {
-    const organizations = canBeAnId(toolId) ? candidateOrganizations(actor, organization) : [];
+  private async required(
+    actor: Actor,
+    toolId: string,
+    organization: string | undefined,
+    least: OrganizationRole,
+  ): Promise<ReviewedTool> {
+    const shownId = toolId.slice(0, 200);
+    if (!canBeAnId(toolId)) throw notFound('tool', shownId);
+    const organizations = candidateOrganizations(actor, organization);
     const found = await this.database.manager
       .createQueryBuilder(Tool, 't')
       .innerJoin('t.resource', 'r', 'r.is_available')
@@ -66,9 +79,8 @@ export class ToolReviewService {
       .where('t.organization_id = ANY(:organizations) AND t.public_id = :toolId', { organizations, toolId })
       .getRawMany<ReviewedTool>();
     const administered = found.filter((tool) => hasRole(actor, tool.organizationId, 'admin'));
-    const shownId = toolId.slice(0, 200);
     const tool = theOnly(administered.length > 0 ? administered : found, 'tool', shownId);
-    requireRole(actor, tool.organizationId, 'admin', 'tool', shownId);
+    requireRole(actor, tool.organizationId, least, 'tool', shownId);
     return tool;
   }
 }

@@ -65,8 +65,9 @@ export class SessionsService {
 
   /** Ends the session of the caller's token. Tokens without a session end where they were issued. */
   async logout(actor: Actor): Promise<void> {
-    const { userId, sessionId } = actor;
-    if (userId === null || sessionId === null) return;
+    const userId = requireUser(actor);
+    const { sessionId } = actor;
+    if (sessionId === null) return;
     await this.database.transaction((transaction) => this.revoke(transaction, userId, sessionId));
   }
 

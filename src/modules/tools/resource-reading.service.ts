@@ -29,7 +29,7 @@ export class ResourceReadingService {
     organization: string | undefined,
     signal: AbortSignal,
   ): Promise<ResourceAnswer> {
-    const { id: connectionId, organizationId } = await this.servers.find(caller.actor, serverId, organization);
+    const { id: connectionId, organizationId } = await this.servers.findFor(caller, serverId, organization);
     const canBeThere = uri.length <= LONGEST_URI && !uri.includes('\0');
     const resourceId = canBeThere ? await this.resources.findByUri(connectionId, uri) : undefined;
     if (resourceId === undefined) throw notFound('resource', uri.slice(0, LONGEST_URI));

@@ -5,6 +5,7 @@ import type { Page, PageQuery } from '../../platform/http/paging.js';
 import { ConnectedServersService, type ServerFacts } from '../connections/connected-servers.service.js';
 import { ConnectionsService } from '../connections/connections.service.js';
 import { ResourcesService } from '../discovery/resources.service.js';
+import { WorkspacesService } from '../identity/workspaces.service.js';
 import { VisibilityService } from '../workspace-access/visibility.service.js';
 import type { Caller } from './caller.js';
 import { canBeAnId, candidateOrganizations, theOnly } from '../../platform/auth/organization-choice.js';
@@ -24,6 +25,7 @@ export class ServersService {
     private readonly connections: ConnectionsService,
     private readonly resources: ResourcesService,
     private readonly visibility: VisibilityService,
+    private readonly workspaces: WorkspacesService,
   ) {}
 
   async list(actor: Actor, query: ListServers): Promise<Page<ServerResponse>> {
@@ -56,7 +58,7 @@ export class ServersService {
     organization: string | undefined,
     page: PageQuery,
   ): Promise<Page<ServerResourceResponse>> {
-    const server = await this.find(actor, serverId, organization);
+    const server = await this.findFor({ actor, workspace }, serverId, organization);
     const { resources } = await this.visibility.of(actor, workspace);
     return (await this.resources.listOfConnection(server.id, resources, page)).map(toServerResourceResponse);
   }
@@ -66,6 +68,17 @@ export class ServersService {
     const { servers } = await this.visibility.of(actor, undefined, organization);
     const found = canBeAnId(serverId) ? await this.connected.find(servers, serverId) : [];
     return theOnly(found, 'server', serverId.slice(0, 200));
+  }
+
+  /** The same for a use: where the caller names a workspace, its organization is meant. @throws DomainError 404, 409 */
+  async findFor(
+    { actor, workspace }: Caller,
+    serverId: string,
+    organization: string | undefined,
+  ): Promise<ServerFacts> {
+    const meant =
+      organization ?? (workspace === undefined ? undefined : await this.workspaces.organizationOf(actor, workspace));
+    return this.find(actor, serverId, meant);
   }
 
   /**

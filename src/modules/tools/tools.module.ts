@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConnectionsModule } from '../connections/connections.module.js';
 import { DiscoveryModule } from '../discovery/discovery.module.js';
+import { IdentityModule } from '../identity/identity.module.js';
 import { WorkspaceAccessModule } from '../workspace-access/workspace-access.module.js';
 import { AddServerService } from './add-server.service.js';
 import { InvocationService } from './invocation.service.js';
@@ -14,7 +15,7 @@ import { UpstreamUseService } from './upstream-use.service.js';
 
 /** The use itself: executing tools, reading resources, and the `/mcp` API around them. */
 @Module({
-  imports: [ConnectionsModule, DiscoveryModule, WorkspaceAccessModule],
+  imports: [IdentityModule, ConnectionsModule, DiscoveryModule, WorkspaceAccessModule],
   controllers: [ServersController, ToolsController, ResourcesController],
   providers: [
     AddServerService,
