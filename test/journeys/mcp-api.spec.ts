@@ -44,6 +44,8 @@ describe.each([
     parameters: [{ name: 'location', type: 'string', required: true }],
     server_id: 'example',
     effect: 'write',
+    review: 'approved',
+    blocked: null,
   };
 
   it('POST /mcp/servers adds and connects', async () => {
