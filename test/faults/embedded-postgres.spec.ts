@@ -321,7 +321,10 @@ describe('a postmaster.pid that names no server of ours', () => {
     const folder = await stoppedFolder();
     const { uid, gid } = await stat(path.join(folder, 'data'));
     // The shell replaces itself by sleep, which never collects the child that ended; it must be gone before that child ends.
-    const parent = spawn('sh', ['-c', 'sleep 1 & echo $!; exec sleep 600'], { cwd: '/', ...(asRoot ? { uid, gid } : {}) });
+    const parent = spawn('sh', ['-c', 'sleep 1 & echo $!; exec sleep 600'], {
+      cwd: '/',
+      ...(asRoot ? { uid, gid } : {}),
+    });
     foreign.push(parent);
     const [printed] = (await once(parent.stdout, 'data')) as [Buffer];
     const zombie = Number(printed.toString());

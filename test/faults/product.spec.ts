@@ -99,6 +99,51 @@ describe('the running product', () => {
     expect((await echo()).body.result).toBe('still here');
   });
 
+  it('killed with -9 right after a discovery or a change of filters, auto-sync follows all the same', async () => {
+    const seed = Number(process.env.FAULT_SEED ?? Date.now() % 100_000);
+    process.stderr.write(`seed ${seed}\n`);
+    const named = (name: string) => [{ name, inputSchema: { type: 'object' } }];
+    const changing = await startOldEra({ tools: named('tool_0') });
+    const { client } = product;
+    await client.post('/mcp/servers', { server_id: 'changing', server_url: changing.url, server_name: 'changing' });
+    const { body: me } = await client.get('/api/v1/auth/me');
+    const { body: connections } = await client.get('/api/v1/mcp/connections/');
+    const { id: connection } = connections.find((row: { server_id: string }) => row.server_id === 'changing');
+    const granted = await client.post('/api/v1/mcp/workspace-access/', {
+      workspace: me.workspaces[0].id,
+      connection,
+      access_name: 'Follows',
+      resource_filters: { tools: ['*'] },
+    });
+    const path = `/api/v1/mcp/workspace-access/${granted.body.id}/`;
+    const allowed = async (): Promise<string> =>
+      (await product.client.get(path)).body.allowed_resources
+        .map((row: { resource_name: string }) => row.resource_name)
+        .join();
+    const until = async (expected: string): Promise<void> => {
+      for (const end = Date.now() + 30_000; (await allowed()) !== expected;) {
+        if (Date.now() > end) throw new Error(`${await allowed()}, not ${expected}`);
+        await sleep(100);
+      }
+    };
+    for (let round = 1; round <= 4; round++) {
+      await changing.setTools(named(`tool_${round}`));
+      expect((await product.client.post(`/api/v1/mcp/connections/${connection}/discover/`)).status).toBe(200);
+      await sleep((seed * round * 7_919) % 40);
+      await product.end('SIGKILL');
+      await product.start();
+      await until(`tool_${round}`);
+      const filters = round % 2 === 0 ? ['*'] : ['other*'];
+      expect((await product.client.patch(path, { resource_filters: { tools: filters } })).status).toBe(200);
+      await product.end('SIGKILL');
+      await product.start();
+      await until(round % 2 === 0 ? `tool_${round}` : '');
+      await product.client.patch(path, { resource_filters: { tools: ['*'] } });
+    }
+    await product.client.delete('/mcp/servers/changing');
+    await changing.close();
+  }, 180_000);
+
   it('told to stop finishes what it has begun, turns away what is new, and exits with 0, also when told twice', async () => {
     // A request whose body never comes is not under way.
     const lazy = connect(product.port, '127.0.0.1', () =>

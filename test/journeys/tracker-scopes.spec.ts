@@ -218,6 +218,18 @@ describe('a tracker of three projects', () => {
     );
     await call('search', {});
     expect(upstream.calls.pop()?.args).toEqual({ projects: ['DEV', 'QA'] });
+
+    // A change of the type is followed too: now nothing identifies a project, and nothing reads the filter.
+    const { body } = await acme.owner.get(`/api/v1/mcp/connections/${connection}/`);
+    const type = `/api/v1/mcp/registry/${body.server.id}/`;
+    await acme.owner.patch(type, { scopes: [] });
+    expect((await call('search', {})).status).toBe(404);
+    for (let tries = 0; (await allowed()).length > 0 && tries < 100; tries++) await sleep(20);
+    expect([await allowed(), (await member.client.get(`${path}effective/`)).body.inactive]).toEqual([
+      [],
+      'filter_undecidable',
+    ]);
+    await acme.owner.patch(type, { scopes: [PROJECT_SCOPE, TYPE_SCOPE] });
     await acme.owner.delete(path);
   });
 });

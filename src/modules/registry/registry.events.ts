@@ -10,3 +10,6 @@ export interface ServerTypeChanged {
 export function serverTypeChanged(id: number): ServerTypeChanged {
   return { type: SERVER_TYPE_CHANGED, server_type_id: id };
 }
+
+/** Job, enqueued in the transaction that changes a type: what filters of grants match may be something else now. */
+export const SERVER_TYPE_STORED_JOB = 'server_type_stored';

@@ -7,7 +7,8 @@ import { isForeignKeyViolation, nameTaken, violatedUniqueIndex } from '../../pla
 import { Database } from '../../platform/database/transaction.js';
 import { DomainError, forbidden, notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage } from '../../platform/http/paging.js';
-import { serverTypeChanged } from './registry.events.js';
+import { enqueueJob } from '../../platform/jobs/enqueue-job.js';
+import { SERVER_TYPE_STORED_JOB, serverTypeChanged } from './registry.events.js';
 import { checkDeclarations } from './scopes-check.js';
 import { checkConfigSchemas, SubmittedSchemas } from './submitted-schemas.js';
 import {
@@ -141,6 +142,12 @@ export class RegistryService implements OnApplicationBootstrap {
     const fields = changedOnly(body, await this.checked(actor, { ...toFields(current), ...defined(body) }));
     await this.database.transaction(async (transaction) => {
       await transaction.manager.update(ServerType, { id }, columns<ServerType>({ id, ...fields })).catch(typeNameTaken);
+      await enqueueJob(
+        transaction,
+        SERVER_TYPE_STORED_JOB,
+        { server_type_id: id },
+        { key: `${SERVER_TYPE_STORED_JOB}:${id}` },
+      );
       await transaction.publish(serverTypeChanged(id));
     });
     return this.get(actor, id);

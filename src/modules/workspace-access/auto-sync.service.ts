@@ -1,7 +1,9 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { Database } from '../../platform/database/transaction.js';
 import { DomainError } from '../../platform/http/domain-error.js';
+import { enqueueJob } from '../../platform/jobs/enqueue-job.js';
 import { JobsService } from '../../platform/jobs/jobs.service.js';
+import { SERVER_TYPE_STORED_JOB } from '../registry/registry.events.js';
 import { DISCOVERY_STORED_JOB } from '../discovery/discovery.events.js';
 import { AccessResourcesService } from './access-resources.service.js';
 import { PoliciesService, type ConnectionPolicy, type GrantRow } from './policies.service.js';
@@ -29,7 +31,21 @@ export class AutoSyncService implements OnModuleInit {
 
   onModuleInit(): void {
     this.jobs.handle(AUTO_SYNC_JOB, ({ workspace_access_id: id }) => this.syncGrants('id', id ?? 0));
+    this.jobs.handle(SERVER_TYPE_STORED_JOB, ({ server_type_id: id }) => this.syncConnectionsOf(id ?? 0));
     this.jobs.handle(DISCOVERY_STORED_JOB, ({ connection_id: id }) => this.syncGrants('connection_id', id ?? ''));
+  }
+
+  /** Each connection in its own queue. */
+  private async syncConnectionsOf(serverTypeId: string | number): Promise<void> {
+    await this.database.transaction(async (transaction) => {
+      const connections = await transaction.manager.query<{ id: string }[]>(
+        `SELECT id FROM connections c WHERE server_type_id = $1 AND deleted_at IS NULL
+            AND EXISTS (SELECT 1 FROM workspace_access a WHERE a.connection_id = c.id AND a.deleted_at IS NULL AND a.auto_sync)`,
+        [serverTypeId],
+      );
+      for (const { id } of connections)
+        await enqueueJob(transaction, DISCOVERY_STORED_JOB, { connection_id: id }, { queue: `connection:${id}` });
+    });
   }
 
   private async syncGrants(column: 'id' | 'connection_id', value: string | number): Promise<void> {

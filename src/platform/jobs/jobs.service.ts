@@ -1,8 +1,10 @@
 import { Injectable, Logger, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { Logger as WorkerLogger, run, type Runner, type TaskList } from 'graphile-worker';
+import { Logger as WorkerLogger, run, type Runner, type TaskList, type WorkerEvents } from 'graphile-worker';
+import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EventsOptions } from '../events/events.service.js';
 import type { JobPayload } from './enqueue-job.js';
+import { WorkerLiveness } from './worker-liveness.js';
 
 export type JobHandler = (payload: JobPayload) => Promise<void>;
 
@@ -20,8 +22,11 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly stopping = new AbortController();
   private runner: Runner | null = null;
   private running: Promise<void> = Promise.resolve();
+  private readonly liveness: WorkerLiveness;
 
-  constructor(private readonly options: EventsOptions) {}
+  constructor(private readonly options: EventsOptions) {
+    this.liveness = new WorkerLiveness(options.listenUrl);
+  }
 
   /** For `onModuleInit`: the feature that knows the work names and handles it. */
   handle(name: string, handler: JobHandler): void {
@@ -30,6 +35,7 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   onApplicationBootstrap(): void {
+    this.liveness.start();
     this.running = this.keepRunning();
   }
 
@@ -37,6 +43,7 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
     this.stopping.abort();
     await this.stop();
     await this.running;
+    await this.liveness.stop();
   }
 
   /** The runner gives up when the database is away for long; a new one takes its place. */
@@ -50,6 +57,7 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
           noHandleSignals: true,
           logger: this.workerLogger(),
           taskList: this.tasks,
+          events: this.workerEvents(),
         });
         this.runner = runner;
         pause = RESTART_MS.first;
@@ -66,6 +74,12 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
   private async stop(): Promise<void> {
     // It throws when it is being stopped already.
     await this.runner?.stop().catch(() => undefined);
+  }
+
+  private workerEvents(): WorkerEvents {
+    const events = new EventEmitter() as WorkerEvents;
+    events.on('worker:create', ({ worker }) => this.liveness.hold(worker.workerId));
+    return events;
   }
 
   private workerLogger(): WorkerLogger {
