@@ -1,4 +1,11 @@
-import { policyOf, REPOSITORY_SCOPE, toolNamed, trackerConnection } from '../../../../test/support/policies.js';
+import {
+  policyOf,
+  PROJECT_SCOPE,
+  REPOSITORY_SCOPE,
+  toolNamed,
+  trackerConnection,
+  TYPE_SCOPE,
+} from '../../../../test/support/policies.js';
 import { decideCall, type Lookups } from './decide-call.js';
 import type { GrantPolicy } from './grant-policy.js';
 
@@ -192,5 +199,105 @@ describe('a scope of two parts', () => {
     expect([...limited({ organizations: ['ACME'] }).granted]).toEqual([51]);
     expect([...limited({ repositories: ['other/lib'] }).granted]).toEqual([52]);
     expect([...limited({ organizations: ['acme'], repositories: ['other/lib'] }).granted]).toEqual([]);
+  });
+});
+
+describe('arguments that try to get around what is granted', () => {
+  const policy = policyOf({ allowed: [DEV] });
+
+  it.each([
+    ['comment', { issue_key: 'DEV-1/../OPS' }, 'scope_value_unreadable'],
+    ['comment', { issue_key: 'DEV-1/../10001' }, 'scope_value_unreadable'],
+    ['comment', { issue_key: 'DEV-1%2F%2e%2e%2F10001' }, 'scope_value_unreadable'],
+    ['comment', { issue_key: 'DEV-..\\10001' }, 'scope_value_unreadable'],
+    ['get_issue', { issue_key: 'DEV-1/../10001' }, 'scope_value_unreadable'],
+    ['get_issue', { issue_key: 'DEV-1/..?x' }, 'scope_value_unreadable'],
+    ['search', { projects: [null, 'OPS'] }, 'scope_not_granted'],
+    ['search', { projects: [null, { key: 'OPS' }] }, 'scope_value_unreadable'],
+    ['delete_project', { project: 2 ** 53 }, 'scope_value_unreadable'],
+    ['delete_project', { project: 1.5 }, 'scope_value_unreadable'],
+  ])('%s with %j: %s', (tool, args, reason) => expect(reasonOf(policy, tool, args)).toBe(reason));
+
+  it('may have dots that lead nowhere', () => {
+    expect(reasonOf(policy, 'comment', { issue_key: 'DEV-1..2' })).toBe('granted');
+  });
+});
+
+describe('arrays within arrays', () => {
+  const nested = policyOf(
+    { allowed: [DEV, QA] },
+    trackerConnection([
+      { ...PROJECT_SCOPE, tools: { move: { arguments: [{ '/steps/*/projects/*/key': '{project_key}' }] } } },
+    ]),
+  );
+  const step = (...keys: unknown[]) => ({ projects: keys.map((key) => ({ key })) });
+
+  it.each([
+    [[step('DEV', 'QA'), step('QA')], 'granted'],
+    [[step('DEV'), step('OPS')], 'scope_not_granted'],
+    [[step('DEV'), step()], 'scope_undecided'],
+    [[step('DEV'), {}], 'scope_undecided'],
+    [[step('DEV'), null], 'scope_undecided'],
+    [[step('DEV'), { projects: null }], 'scope_undecided'],
+    [[step('DEV'), step(null)], 'scope_undecided'],
+    [[step('DEV'), { projects: 'OPS' }], 'scope_value_unreadable'],
+    [[], 'scope_undecided'],
+  ])('%j: %s, because an element that says nothing may mean everything', (steps, reason) =>
+    expect(reasonOf(nested, 'move', { steps })).toBe(reason),
+  );
+});
+
+describe('a lookup', () => {
+  const resolve = {
+    tool: 'get_issue',
+    arguments: { issue_key: '/from' },
+    result: { '/project': '{project_key}' },
+  };
+  const issueAt = (...pointers: string[]): { arguments: Record<string, string>[]; resolve: typeof resolve } => ({
+    arguments: pointers.map((pointer) => ({ [pointer]: '{project_key}-{number}' })),
+    resolve,
+  });
+  const policy = policyOf(
+    { allowed: [DEV] },
+    trackerConnection([
+      {
+        ...PROJECT_SCOPE,
+        tools: {
+          move: issueAt('/from', '/to'),
+          delete_project: { ...issueAt('/all/*'), resolve: { ...resolve, arguments: { issue_key: '/all/0' } } },
+        },
+      },
+    ]),
+  );
+  const dev: Lookups = new Map([['project', [['DEV']]]]);
+
+  it.each([
+    ['move', { from: '10001', to: 'DEV-1' }, 'granted'],
+    ['move', { from: '10001', to: 'OPS-1' }, 'scope_not_granted'],
+    ['move', { from: '10001', to: '10002' }, 'scope_value_unreadable'],
+    ['move', { from: 'DEV-1', to: '10002' }, 'scope_value_unreadable'],
+    ['delete_project', { all: ['10001', 'DEV-1'] }, 'scope_value_unreadable'],
+    ['delete_project', { all: ['10001', 'OPS-1'] }, 'scope_not_granted'],
+    ['delete_project', { all: ['DEV-1', null] }, 'scope_undecided'],
+  ])('answers one question and no other: %s with %j is %s', (tool, args, reason) => {
+    expect(reasonOf(policy, tool, args, dev)).toBe(reason);
+  });
+
+  it('counts on no single resource where the arguments name another one', () => {
+    const both = policyOf({ allowed: [DEV, QA] }, policy.connection);
+    expect(decide(both, 'move', { from: '10001', to: 'QA-1' }, dev)).toMatchObject({ resourceId: null });
+    expect(decide(both, 'move', { from: '10001', to: 'DEV-1' }, dev)).toMatchObject({ resourceId: DEV });
+  });
+
+  it('is not made for a call that another scope denies, whatever the order of the scopes', () => {
+    const filters = { issue_types: ['bug'] };
+    const turned = policyOf({ allowed: [DEV], filters }, trackerConnection([TYPE_SCOPE, PROJECT_SCOPE]));
+    expect(reasonOf(turned, 'comment', { issue_key: 'OPS-1' })).toBe('scope_not_granted');
+    expect(decide(turned, 'comment', { issue_key: '10001' })).toMatchObject({ allowed: 'lookup', scope: 'project' });
+    const found: Lookups = new Map([
+      ['project', [['OPS']]],
+      ['issue_type', [['secret']]],
+    ]);
+    expect(reasonOf(turned, 'comment', { issue_key: '10001' }, found)).toBe('scope_not_granted');
   });
 });

@@ -1,4 +1,4 @@
-import { comparable, TupleSet } from './tuples.js';
+import { comparable, hasDotSegment, spelling, TupleSet } from './tuples.js';
 
 describe('paths', () => {
   it.each(['/srv/data', '/srv/data/a b', '/', '/srv/..data', '/srv/...', '/srv/data/'])(
@@ -71,4 +71,41 @@ describe('tuples', () => {
     expect(set.find(['1', 'x1:y'])).toBeUndefined();
     expect(set.find(['1:x1:', 'y'])).toBeUndefined();
   });
+});
+
+describe('hostile texts', () => {
+  it.each([
+    ['a segment of white space', `/srv/${' '.repeat(200_000)}x`],
+    ['very many segments', '/a'.repeat(200_000)],
+    ['very many encodings', '/%25'.repeat(100_000)],
+    ['quotes', `/srv/${'"'.repeat(200_000)}.x`],
+  ])('take no long time: %s', (_what, text) => {
+    const set = new TupleSet<string>([{ name: 'path', comparison: 'path' }]);
+    for (const path of ['/srv', '/srv/data', '/b']) set.add([path], path);
+    const started = performance.now();
+    set.find([text]);
+    hasDotSegment(text);
+    spelling(text);
+    expect(performance.now() - started).toBeLessThan(500);
+  });
+});
+
+describe('segments of dots', () => {
+  it.each([
+    '..',
+    '.',
+    'a/..',
+    '../a',
+    'a/./b',
+    'a%2f%2e%2e',
+    '%252e%252e/a',
+    '..\\a',
+    'a/.\t./b',
+    'a/..;x',
+    '\u200b../a',
+  ])('are found in %j', (text) => expect(hasDotSegment(text)).toBe(true));
+
+  it.each(['', '...', 'a..b', '..a', '1.2', 'a/b', '%2e%2e%2e', '100%', '%zz'])('are not found in %j', (text) =>
+    expect(hasDotSegment(text)).toBe(false),
+  );
 });
