@@ -266,7 +266,8 @@ function lookUp(
     );
   for (const tuple of found) {
     const verdict = judge(scope, tuple, '');
-    if (verdict) return { ...verdict, object: { type: 'resource', id: tuple.join('/') } };
+    // Not what was found: the caller may not know.
+    if (verdict) return { ...verdict, object: { type: 'tool', id: resolve.tool } };
   }
   return { kind: 'decided', resourceIds: resourcesOf(scope, [...given, ...found]), arguments: args };
 }
