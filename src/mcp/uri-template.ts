@@ -1,44 +1,114 @@
 import { LRUCache } from 'lru-cache';
 
 const EXPRESSION = /\{([+#./;?&]?)([^{}]*)\}/g;
-
-/** What one expression can expand to (RFC 6570, level 1 to 3), as loosely as a reader may ask and no looser than a path allows. */
-const PATTERN_OF_OPERATOR: Record<string, string> = {
-  '': '[^/?#]+',
-  '+': '[^\\s]+',
-  '#': '(?:#[^\\s]*)?',
-  '.': '(?:\\.[^/?#]+)?',
-  '/': '(?:/[^/?#]+)*',
-  ';': '(?:;[^/?#]*)?',
-  '?': '(?:\\?[^#\\s]*)?',
-  '&': '(?:&[^#\\s]*)?',
-};
 const MOST_EXPRESSIONS = 16;
 
-/** Patterns of templates seen lately: each is asked about many URIs. */
-const patterns = new LRUCache<string, RegExp>({ max: 1_000 });
-const NOTHING = /(?!)/;
+/** What one expression can expand to: nothing where it is optional; else its first character, if it has one, and what follows. */
+interface Expression {
+  first: string | null;
+  isOptional: boolean;
+  takes: (character: string) => boolean;
+}
 
-/** Whether `uri` can be an expansion of the RFC 6570 `template`. Templates with too many expressions match nothing. */
+interface Template {
+  /** Before, between and after the expressions. */
+  literals: string[];
+  expressions: Expression[];
+}
+
+const isSegment = (character: string): boolean => !'/?#'.includes(character);
+const isPath = (character: string): boolean => !'?#'.includes(character);
+const isQuery = (character: string): boolean => character !== '#' && !isSpace(character);
+const isAnything = (character: string): boolean => !isSpace(character);
+
+/** RFC 6570, level 1 to 3, as loosely as a reader may ask and no looser than a path allows. */
+const SIMPLE: Expression = { first: null, isOptional: false, takes: isSegment };
+const OPERATORS: Record<string, Expression> = {
+  '+': { first: null, isOptional: false, takes: isAnything },
+  '#': { first: '#', isOptional: true, takes: isAnything },
+  '.': { first: '.', isOptional: true, takes: isSegment },
+  '/': { first: '/', isOptional: true, takes: isPath },
+  ';': { first: ';', isOptional: true, takes: isSegment },
+  '?': { first: '?', isOptional: true, takes: isQuery },
+  '&': { first: '&', isOptional: true, takes: isQuery },
+};
+
+/** Each is asked about many URIs. */
+const templates = new LRUCache<string, Template>({ max: 1_000 });
+
+/**
+ * Whether `uri` can be an expansion of the RFC 6570 `template`. Servers choose templates and callers URIs, so no regular
+ * expression, which may take for ever over two expressions side by side: every character is looked at once for each expression.
+ * Templates with more than 16 of them match nothing.
+ */
 export function isExpansionOf(template: string, uri: string): boolean {
-  const pattern = patterns.get(template) ?? patternOf(template);
-  patterns.set(template, pattern);
-  return pattern.test(uri);
+  const parsed = templates.get(template) ?? parse(template);
+  templates.set(template, parsed);
+  const { literals, expressions } = parsed;
+  const [head = '', tail = ''] = [literals[0], literals.at(-1)];
+  if (expressions.length === 0) return uri === head;
+  if (expressions.length > MOST_EXPRESSIONS || !uri.startsWith(head) || !uri.endsWith(tail)) return false;
+  return runs(parsed, uri, head.length);
 }
 
-function patternOf(template: string): RegExp {
-  let pattern = '';
+function parse(template: string): Template {
+  const parsed: Template = { literals: [], expressions: [] };
   let end = 0;
-  let expressions = 0;
   for (const match of template.matchAll(EXPRESSION)) {
-    pattern += escape(template.slice(end, match.index)) + (PATTERN_OF_OPERATOR[match[1] ?? ''] ?? '[^/?#]+');
+    parsed.literals.push(template.slice(end, match.index));
+    parsed.expressions.push(OPERATORS[match[1] ?? ''] ?? SIMPLE);
     end = match.index + match[0].length;
-    // Two neighbouring wildcards can be split in many ways; few expressions keep that harmless.
-    if (++expressions > MOST_EXPRESSIONS) return NOTHING;
   }
-  return new RegExp(`^${pattern}${escape(template.slice(end))}$`, 'u');
+  parsed.literals.push(template.slice(end));
+  return parsed;
 }
 
-function escape(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, (character) => (character === '-' ? '\\x2d' : `\\${character}`));
+/** All ways at once: bit n of `starting` and `within` says that expression n may begin at, or go on from, that character. */
+function runs(template: Template, uri: string, from: number): boolean {
+  const starting = new Uint32Array(uri.length + 1);
+  const within = new Uint32Array(uri.length + 2);
+  starting[from] = 1;
+  for (let at = from; at <= uri.length; at++) {
+    const character = uri[at] ?? null;
+    for (const [index, expression] of template.expressions.entries()) {
+      const starts = isMarked(starting, at, index);
+      const goesOn = isMarked(within, at, index);
+      if (goesOn || (starts && expression.isOptional)) {
+        const next = afterLiteral(template, uri, at, index);
+        if (next === 'end') return true;
+        if (next !== null) mark(starting, next, index + 1);
+      }
+      if (character !== null && takes(expression, character, starts, goesOn)) mark(within, at + 1, index);
+    }
+  }
+  return false;
+}
+
+/** Where the next expression may begin when this one ends here; `end` where the URI is over then. */
+function afterLiteral(
+  { literals, expressions }: Template,
+  uri: string,
+  at: number,
+  index: number,
+): number | 'end' | null {
+  const literal = literals[index + 1] ?? '';
+  if (index < expressions.length - 1) return uri.startsWith(literal, at) ? at + literal.length : null;
+  return uri.length - at === literal.length && uri.endsWith(literal) ? 'end' : null;
+}
+
+function takes(expression: Expression, character: string, starts: boolean, goesOn: boolean): boolean {
+  if (goesOn && expression.takes(character)) return true;
+  return starts && (expression.first === null ? expression.takes(character) : expression.first === character);
+}
+
+function isMarked(bits: Uint32Array, at: number, index: number): boolean {
+  return ((bits[at] ?? 0) & (1 << index)) !== 0;
+}
+
+function mark(bits: Uint32Array, at: number, index: number): void {
+  bits[at] = (bits[at] ?? 0) | (1 << index);
+}
+
+function isSpace(character: string): boolean {
+  return /\s/.test(character);
 }

@@ -14,9 +14,8 @@ import { judgeRead } from './policy/decide-read.js';
 import { compileGrant, judgeTool, whyInactive, type GrantPolicy } from './policy/grant-policy.js';
 import { ACCESS_CHANGED } from './workspace-access.events.js';
 
-/** Events end a cached policy within milliseconds; this ends it where one was lost. */
-const GRANTS_CACHED_MS = 3_000;
-const CONNECTIONS_CACHED_MS = 30_000;
+/** Events end a cached policy within milliseconds, and the loss of their connection within seconds; this is a last resort. */
+const CACHED_MS = 60_000;
 
 export interface ConnectionPolicy extends ConnectionFacts {
   organizationId: string;
@@ -60,12 +59,12 @@ export class PoliciesService implements OnModuleDestroy {
     const offered = [DISCOVERY_FINISHED, CONNECTION_CHANGED, SERVER_TYPE_CHANGED, TOOL_CHANGED];
     this.connections = new FreshCache(events, offered, {
       max: 200,
-      ttlMs: CONNECTIONS_CACHED_MS,
+      ttlMs: CACHED_MS,
       affects: isOfConnection,
     });
     this.grants = new FreshCache(events, [...offered, ACCESS_CHANGED], {
       max: 2_000,
-      ttlMs: GRANTS_CACHED_MS,
+      ttlMs: CACHED_MS,
       affects: isOfConnection,
     });
   }

@@ -15,6 +15,8 @@ export const RESYNC: DomainEvent = { type: 'resync' };
 
 const CHANNEL = 'control_plane_events';
 const RECONNECT_MS = { first: 100, longest: 5_000 };
+/** A connection whose other end vanished says nothing: it is asked, and given up when no answer comes. */
+const ALIVE_MS = { every: 2_000, answer: 2_000 };
 
 /** Where LISTEN connects: not through a transaction pooler. */
 export class EventsOptions {
@@ -33,6 +35,7 @@ export class EventsService implements OnApplicationBootstrap, OnApplicationShutd
   private client: pg.Client | null = null;
   private stopped = false;
   private retry: NodeJS.Timeout | undefined;
+  private pulse: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: EventsOptions) {}
 
@@ -43,6 +46,7 @@ export class EventsService implements OnApplicationBootstrap, OnApplicationShutd
   async onApplicationShutdown(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.retry);
+    clearInterval(this.pulse);
     await this.client?.end().catch(() => undefined);
     this.subject.complete();
   }
@@ -77,14 +81,19 @@ export class EventsService implements OnApplicationBootstrap, OnApplicationShutd
       connectionString: this.options.listenUrl,
       application_name: 'mcp-control-plane listen',
       keepAlive: true,
+      connectionTimeoutMillis: ALIVE_MS.answer,
     });
     let lost = false;
     const lose = (error?: Error): void => {
       if (lost) return;
       lost = true;
-      if (this.client === client) this.client = null;
+      const wasListening = this.client === client;
+      if (wasListening) this.client = null;
+      clearInterval(this.pulse);
       if (this.stopped) return;
       this.logger.warn({ reason: error?.message }, 'the event connection was lost, connecting again');
+      // It may have been deaf for a while.
+      if (wasListening) this.dispatch(RESYNC);
       void client.end().catch(() => undefined);
       this.retry = setTimeout(() => void this.listen(Math.min(delay * 2, RECONNECT_MS.longest)), delay);
     };
@@ -95,6 +104,7 @@ export class EventsService implements OnApplicationBootstrap, OnApplicationShutd
       await client.connect();
       await client.query(`LISTEN ${CHANNEL}`);
       this.client = client;
+      this.pulse = setInterval(() => void ask(client).catch(lose), ALIVE_MS.every).unref();
       delay = RECONNECT_MS.first;
       // Whatever was sent while nobody listened is gone.
       this.dispatch(RESYNC);
@@ -106,5 +116,18 @@ export class EventsService implements OnApplicationBootstrap, OnApplicationShutd
   private receive(payload: string): void {
     const { origin, event } = JSON.parse(payload) as { origin: string; event: DomainEvent };
     if (origin !== this.origin) this.dispatch(event);
+  }
+}
+
+/** @throws when no answer comes in time */
+async function ask(client: pg.Client): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer')), ALIVE_MS.answer);
+  });
+  try {
+    await Promise.race([client.query('SELECT 1'), late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -250,12 +250,13 @@ function rejectingFilter({ grant, connection, granted }: GrantPolicy, tool: Poli
   return isScoped || granted.has(tool.id) ? null : (Object.keys(grant.filters)[0] ?? 'tools');
 }
 
-/** Resources that auto-sync takes in: those that match, without the excluded ones. */
+/** Resources that auto-sync takes in: those that match, without what is excluded and what is below it. */
 export function automaticResources(connection: ConnectionFacts, grant: GrantFacts): Set<number> {
   const scopes = connection.scopes.map((scope) => ({ scope, filters: activeFilters(scope, grant.filters) }));
+  const { excluded } = markedResources(connection.resources, grant.marks);
   const matching = new Set<number>();
   for (const resource of connection.resources.values()) {
-    if (grant.marks.get(resource.id) === 'excluded') continue;
+    if (excluded.has(resource.id)) continue;
     if (matchesFilters(grant.filters, scopes, resource, connection.tools.get(resource.id) ?? null))
       matching.add(resource.id);
   }

@@ -548,8 +548,9 @@ describe('auto-sync', () => {
           ];
           return verdicts.length > 0 && verdicts.every(Boolean);
         };
-        const isExcluded = ({ id }: PolicyResource): boolean =>
-          world.marks.some(([marked, each]) => marked === id && each === 'excluded');
+        // By itself, or by the nearest mark above it.
+        const { excluded } = compileGrant(connection, grantFacts({ marks: new Map(world.marks) }));
+        const isExcluded = ({ id }: PolicyResource): boolean => excluded.has(id);
         const expected = [...connection.resources.values()].filter((row) => matches(row) && !isExcluded(row));
         const facts = grantFacts({ filters: world.filters, marks: new Map(world.marks) });
         expect([...automaticResources(connection, facts)].sort()).toEqual(expected.map(({ id }) => id).sort());

@@ -165,6 +165,7 @@ describe('lines of an answer', () => {
     'end at %j, which some reader takes for an end',
     (end) => {
       expect(show(`DEV: a${end}OPS: ${MARKER}`).join().trim()).toBe('DEV: a');
+      expect(show(`DEV: a${end}${MARKER}`).join().trim()).toBe('DEV: a');
     },
   );
 
