@@ -162,6 +162,10 @@ describe('a tracker of three projects', () => {
     const task = await call('comment', { issue_key: 'DEV-2', body: 'x' });
     expect([task.status, task.body.details]).toMatchObject([403, { reason: 'filtered_out' }]);
     expect(reached()).toEqual(['get_issue']);
+    // A tool that somebody raised above read is not asked on the way to anything.
+    await acme.owner.patch('/mcp/tools/tracker_get_issue', { effect: 'write' });
+    expect((await call('comment', { issue_key: 'DEV-1', body: 'x' })).body.details.reason).toBe('lookup_failed');
+    await acme.owner.patch('/mcp/tools/tracker_get_issue', { effect: null });
     const check = await member.client.post(`${path}check/`, {
       tool: 'tracker_comment',
       arguments: { issue_key: 'DEV-2' },

@@ -79,16 +79,10 @@ export class AccessDecisionsService {
     args: Record<string, unknown>,
     lookUp: LookUp,
   ): Promise<Access> {
-    return this.decide(
-      actor,
-      workspace,
-      tool,
-      { type: 'tool', id: tool.publicId },
-      async ({ policy, workspaceId }) => ({
-        isSeen: judgeTool(policy, tool).isGranted,
-        decision: await withLookups(policy, tool, args, (name, asked) => lookUp(workspaceId, name, asked)),
-      }),
-    );
+    return this.decide(actor, workspace, tool, { type: 'tool', id: tool.publicId }, async (grant) => ({
+      isSeen: judgeTool(grant.policy, tool).isGranted,
+      decision: await withLookups(grant, tool, args, lookUp),
+    }));
   }
 
   /** @throws as {@link forCall} */
@@ -176,15 +170,17 @@ function details({ reason, object, rule, change }: Denied): Pick<Denied, 'reason
 
 /** Asks the server what the arguments leave open, once for each scope that needs it. */
 async function withLookups(
-  policy: Grant['policy'],
+  { policy, workspaceId, lookupTools }: Grant,
   tool: PolicyTool,
   args: Record<string, unknown>,
-  lookUp: (tool: string, args: Record<string, unknown>) => Promise<unknown>,
+  lookUp: LookUp,
 ): Promise<Allowed | Denied> {
   const lookups = new Map<string, readonly Tuple[]>();
   for (;;) {
     const decision = decideCall(policy, tool, args, lookups);
     if (decision.allowed !== 'lookup') return decision;
-    lookups.set(decision.scope, lookedUpTuples(decision.result, await lookUp(decision.tool, decision.arguments)));
+    // A tool that was raised above read, or waits for a review, is not asked: then nothing is known.
+    const answer = lookupTools.has(decision.tool) ? await lookUp(workspaceId, decision.tool, decision.arguments) : null;
+    lookups.set(decision.scope, lookedUpTuples(decision.result, answer));
   }
 }

@@ -114,7 +114,8 @@ function checkTool(
   named: string,
   args: Record<string, unknown>,
 ): CheckResponse {
-  const outline = [...connection.outlines.values()].find((tool) => tool.publicId === named || tool.name === named);
+  const outlines = [...connection.outlines.values()];
+  const outline = outlines.find((tool) => tool.publicId === named) ?? outlines.find((tool) => tool.name === named);
   const tool: PolicyTool | undefined = outline && connection.tools.get(outline.id);
   if (!outline || !tool) throw notFound('tool', named);
   const decision = decideCall(grant.policy, tool, args);

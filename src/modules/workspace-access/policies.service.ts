@@ -20,6 +20,7 @@ const CACHED_MS = 60_000;
 export interface ConnectionPolicy extends ConnectionFacts {
   organizationId: string;
   outlines: ReadonlyMap<number, ToolOutline>;
+  lookupTools: ReadonlySet<string>;
 }
 
 /** A compiled grant, and what it makes visible. */
@@ -27,6 +28,8 @@ export interface Grant {
   workspaceId: string;
   connectionId: string;
   policy: GrantPolicy;
+  /** Names of tools that may be asked what a call touches: they only read, as far as anybody knows now. */
+  lookupTools: ReadonlySet<string>;
   /** Resource ids of the tools that an agent would see. */
   toolIds: readonly number[];
   /** Resources, templates and prompts. */
@@ -119,6 +122,9 @@ export class PoliciesService implements OnModuleDestroy {
       resources: new Map(resources.map((resource) => [resource.id, resource])),
       tools: new Map(outlines.map(({ id, name, publicId, effect }) => [id, { id, name, publicId, effect }])),
       outlines: new Map(outlines.map((outline) => [outline.id, outline])),
+      lookupTools: new Set(
+        outlines.filter(({ effect, blocked }) => effect === 'read' && blocked === null).map(({ name }) => name),
+      ),
     };
   }
 
@@ -147,6 +153,7 @@ export class PoliciesService implements OnModuleDestroy {
       workspaceId: row.workspace_id,
       connectionId: row.connection_id,
       policy,
+      lookupTools: connection.lookupTools,
       toolIds: seen.map(({ id }) => id),
       resourceIds: [...granted.filter((id) => connection.resources.get(id)?.kind !== 'tool'), ...expansions],
     };

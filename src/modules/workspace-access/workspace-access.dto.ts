@@ -20,7 +20,7 @@ import { IsStorable, lowerCased, MayBeLeftOut } from '../../platform/http/body-r
 import { AsSent, trimmed } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import { LARGEST_INTEGER } from '../../platform/http/parameters.js';
-import { toBoolean } from '../../platform/http/query-values.js';
+import { toBoolean, toInteger } from '../../platform/http/query-values.js';
 import type { Mark, PermissionLevel } from './policy/facts.js';
 import type { DenialDetails, Reason } from './policy/reasons.js';
 
@@ -172,9 +172,7 @@ export class CheckAccess {
 export class EffectiveQuery {
   @ApiPropertyOptional({ minimum: 1, maximum: MOST_SHOWN, default: MOST_SHOWN, description: 'Entries of each kind' })
   @IsOptional()
-  @Transform(({ value }: { value: unknown }) =>
-    typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value,
-  )
+  @Transform(toInteger)
   @IsInt()
   @Min(1)
   @Max(MOST_SHOWN)
