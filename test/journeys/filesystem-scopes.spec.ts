@@ -223,7 +223,8 @@ describe('a server of two folders, one of them granted', () => {
       tool: 'files_read_text_file',
       arguments: { path: join(granted, 'plan.txt') },
     });
-    expect(check.body).toMatchObject({ allowed: false, reason: 'scope_not_granted' });
+    expect(check.body).toMatchObject({ allowed: false, reason: 'filtered_out' });
+    expect(outcome(await call('read_text_file', { path: join(granted, 'sub/note.txt') }))).toBe('a note');
     await app.admin.patch(access, { resource_filters: {} });
     const outside = await member.post(`${access}check/`, {
       tool: 'files_move_file',

@@ -138,10 +138,25 @@ describe('a tracker of three projects', () => {
     const unknown = await call('get_issue', { issue_key: '99' });
     expect([unknown.body.is_error, unknown.text.includes('SECRET')]).toEqual([true, false]);
 
+    // Neither does an error of the server's own say anything, where the answer was to decide.
+    for (const key of ['77', '78']) {
+      const failed = await call('get_issue', { issue_key: key });
+      expect([failed.status, failed.body.details, failed.text.includes('SECRET')]).toEqual([
+        502,
+        { reason: 'result_withheld' },
+        false,
+      ]);
+      expect((await call('comment', { issue_key: key, body: 'x' })).body.details.reason).toBe('lookup_failed');
+    }
+    // Nothing is asked for a call that its schema refuses.
     upstream.calls.splice(0);
+    expect((await call('comment', { body: 'x' })).status).toBe(400);
+    expect(reached()).toEqual([]);
+
     expect((await call('comment', { issue_key: '2', body: 'x' })).status).toBe(200);
     expect(reached()).toEqual(['get_issue', 'comment']);
-    expect((await call('comment', { issue_key: '3', body: 'x' })).body.details.reason).toBe('scope_not_granted');
+    // The same answer for what is another project's and for what is not there.
+    expect((await call('comment', { issue_key: '3', body: 'x' })).body.details.reason).toBe('lookup_failed');
     expect((await call('comment', { issue_key: '99', body: 'x' })).body.details.reason).toBe('lookup_failed');
     expect((await call('move', { from: 'DEV', to: 'OPS' })).body.details.reason).toBe('scope_not_granted');
     expect((await call('delete_project', {})).body.details.reason).toBe('scope_undecided');

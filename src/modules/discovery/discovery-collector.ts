@@ -51,8 +51,10 @@ export async function collect(
   scope: DiscoveryScope,
   { onProgress = () => undefined, signal }: CollectOptions = {},
 ): Promise<Collected> {
-  // A server that can't be reached fails here, once, and not again for every list.
-  const description = await pool.describe(target, { signal });
+  // A server that can't be reached fails here, once, and not again for every list. Asked on a session of its own: what a
+  // server says of itself is said when a session begins, and ours may be old. A process says it once.
+  const isProcess = target.transport.type === 'stdio';
+  const description = await (isProcess ? pool.describe(target, { signal }) : pool.probe(target, { signal }));
   const { capabilities } = description;
   const found: DiscoveredItem[] = [];
   const completeKinds: ResourceKind[] = [];
@@ -87,8 +89,7 @@ export async function collect(
   if (answered === 0 && firstFailure !== null) throw firstFailure;
   // After what the server lists: where it lists one of them, what it says counts.
   append(found, place.declaredResources.map(toListed), 'resource', place.serverId);
-  // Said at the beginning of a session: a server that was renewed has lost ours by now, and we have got another one.
-  const { instructions = '' } = await pool.describe(target, { signal }).catch(() => description);
+  const { instructions = '' } = description;
   return within(scope, {
     items: parentsFirst(found),
     completeKinds,

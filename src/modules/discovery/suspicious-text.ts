@@ -20,12 +20,15 @@ const AROUND = 40;
  * selectors beside them, which spell whole hidden texts; zero-width and blank ones. The joiner inside an emoji is none.
  */
 const SUSPICIONS: [SuspicionKind, string][] = [
-  ['control', '[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\u2028\\u2029\\ufff9-\\ufffb]'],
+  ['control', '[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\u2028\\u2029\\ufff0-\\ufffb]'],
   ['bidirectional', '[\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]'],
-  ['tag', '[\\u{e0000}-\\u{e007f}\\u{e0100}-\\u{e01ef}]'],
+  ['tag', '[\\u{e0000}-\\u{e0fff}]'],
   [
     'invisible',
-    '[\\u00ad\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b\\u200c\\u2060-\\u2065\\u206a-\\u206f\\u3164\\ufeff\\uffa0]' +
+    '[\\u00ad\\u034f\\u0600-\\u0605\\u06dd\\u070f\\u0890\\u0891\\u08e2\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b\\u200c\\u2060-\\u2065]' +
+      '|[\\u206a-\\u206f\\u2800\\u3164\\ufe00-\\ufe0d\\ufeff\\uffa0\\ufffc\\u{110bd}\\u{110cd}\\u{13430}-\\u{1345f}\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}]' +
+      // The selectors of text and emoji style belong behind a picture, a digit or a sign.
+      '|(?<![\\p{Emoji}\\u20e3])[\\ufe0e\\ufe0f]' +
       '|(?<!\\p{Extended_Pictographic}\\ufe0f?[\\u{1f3fb}-\\u{1f3ff}]?)\\u200d|\\u200d(?!\\p{Extended_Pictographic})',
   ],
 ];

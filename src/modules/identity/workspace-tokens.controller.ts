@@ -33,7 +33,7 @@ export class WorkspaceTokensController {
   @Get()
   @ApiOperation({ summary: 'List the tokens of a workspace, without the tokens themselves' })
   @ApiExample(200, [TOKEN])
-  @ApiErrors(403, 404)
+  @ApiErrors(400, 403, 404)
   list(
     @CurrentActor() actor: Actor,
     @Param('id', workspaceId) workspace: string,

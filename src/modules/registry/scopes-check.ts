@@ -170,6 +170,7 @@ class DeclarationCheck {
     if (typeof resolve.tool !== 'string' || this.effectOf(resolve.tool) !== 'read')
       this.report(`${field}.tool`, 'must be a tool that tool_effects says is read');
     const args = this.object(resolve.arguments, `${field}.arguments`, MOST.places);
+    if (Object.keys(args).length === 0) this.report(`${field}.arguments`, 'must pass on what the call is about');
     for (const [name, pointer] of Object.entries(args)) {
       this.key(name, `${field}.arguments.${name}`);
       if (this.pointer(pointer, `${field}.arguments.${name}`)?.includes(EACH))

@@ -57,13 +57,21 @@ export class InvocationService {
       caller.workspace,
       tool,
       args,
-      (workspaceId, name, asked) =>
-        this.upstream.send({ ...request(name, asked), principal: principalIn(caller, workspaceId), signal }),
+      async (workspaceId, lookup) => {
+        // Nothing leaves for a call that would be refused anyway.
+        requireReviewed(tool);
+        await this.checkArguments(tool, lookup.call);
+        const asked = request(lookup.tool, lookup.arguments);
+        // What the server says instead of an answer is for nobody: it may speak of what is not granted.
+        try {
+          return await this.upstream.send({ ...asked, principal: principalIn(caller, workspaceId), signal });
+        } catch (error) {
+          if (isServersOwn(error)) return null;
+          throw error;
+        }
+      },
     );
-    if (tool.blocked !== null)
-      throw new DomainError('access_denied', `${REASONS[tool.blocked]}: an admin has to review it`, {
-        reason: tool.blocked,
-      });
+    requireReviewed(tool);
     const given = access.kind === 'granted' ? access.decision.arguments : args;
     await this.checkArguments(tool, given);
     return this.use(caller, access, { ...request(tool.name, given), signal }, filterToolResult);
@@ -91,6 +99,16 @@ export class InvocationService {
     let result: unknown;
     try {
       result = await this.upstream.send({ ...request, principal: principalIn(caller, access.workspaceId) });
+    } catch (error) {
+      // Where the result was to decide, this text is one that nobody could check.
+      if (access.decision.decidedBefore || !isServersOwn(error)) throw error;
+      throw new DomainError(
+        'upstream_error',
+        'The server reported an error; its text could not be checked and is withheld',
+        {
+          reason: 'result_withheld',
+        },
+      );
     } finally {
       await this.uses.record(access.grantId);
     }
@@ -120,6 +138,18 @@ export class InvocationService {
       (fields[`arguments${path.replaceAll('/', '.')}`] ??= []).push(message);
     throw new DomainError('arguments_invalid', 'The arguments do not fit the schema of the tool', { fields });
   }
+}
+
+/** @throws DomainError 403 while the definition waits for a review, or was rejected */
+function requireReviewed({ blocked }: ToolFacts): void {
+  if (blocked === null) return;
+  throw new DomainError('access_denied', `${REASONS[blocked]}: an admin has to review it`, { reason: blocked });
+}
+
+/** Whether an error carries text of the server, and not only ours about it. */
+function isServersOwn(error: unknown): boolean {
+  if (!(error instanceof DomainError)) return false;
+  return error.details.upstream !== undefined || error.details.reason === 'refused_by_server';
 }
 
 /** One person in two workspaces is two principals: what a server remembers of one does not reach the other. */

@@ -1,12 +1,17 @@
 import { Injectable } from '@nestjs/common';
-import type { Actor } from '../../platform/auth/actor.js';
+import { hasRole, type Actor } from '../../platform/auth/actor.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage } from '../../platform/http/paging.js';
 import { AccessResourcesService } from './access-resources.service.js';
 import { PoliciesService, type GrantRow } from './policies.service.js';
 import { automaticResources, compileGrant } from './policy/grant-policy.js';
-import { ListAccessResources, type AccessResourceResponse, type NamedResource } from './workspace-access.dto.js';
+import {
+  ListAccessResources,
+  toAccessResourceResponse,
+  type AccessResourceResponse,
+  type NamedResource,
+} from './workspace-access.dto.js';
 import type { WorkspaceAccess } from './workspace-access.entity.js';
 import { accessChanged } from './workspace-access.events.js';
 import { WorkspaceAccessResource } from './workspace-access-resource.entity.js';
@@ -24,15 +29,18 @@ export class AccessChangesService {
 
   /** How every marked resource stands in the grant. */
   async list(actor: Actor, id: number, query: ListAccessResources): Promise<Page<AccessResourceResponse>> {
-    await this.access.readable(actor, id);
+    const access = await this.access.readable(actor, id);
     const rows = this.database.manager
       .createQueryBuilder(WorkspaceAccessResource, 'm')
       .innerJoin('m.resource', 'r')
       .select(['r.id AS id', 'r.resource_name AS resource_name', 'r.resource_type AS resource_type'])
       .addSelect(['r.resource_uri AS resource_uri', 'm.state AS state', 'r.is_available AS is_available'])
       .where('m.workspace_access_id = :id', { id });
+    // What was taken out is not for those whom it was taken from.
+    if (!hasRole(actor, access.organizationId, 'admin')) rows.andWhere("m.state <> 'excluded' AND r.is_available");
     if (query.state !== undefined) rows.andWhere('m.state = :state', { state: query.state });
-    return readPage<AccessResourceResponse, WorkspaceAccessResource>(rows, 'r.id', query, 'integer');
+    const page = await readPage<AccessResourceResponse, WorkspaceAccessResource>(rows, 'r.id', query, 'integer');
+    return page.map(toAccessResourceResponse);
   }
 
   /** Adding lifts an exclusion, and makes explicit what was automatic; adding twice adds once. */
@@ -54,7 +62,7 @@ export class AccessChangesService {
   /** What a parent or the filters would bring back is excluded; anything else just leaves. */
   async remove(actor: Actor, id: number, resourceId: number): Promise<{ success: true; message: string }> {
     const access = await this.access.editable(actor, id);
-    const connection = await this.policies.readConnection(access.connectionId);
+    const connection = await this.policies.connection(access.connectionId);
     await this.changing(access, async ({ manager }, row) => {
       const facts = await this.policies.facts(row, manager);
       const mark = facts.marks.get(resourceId);
@@ -64,7 +72,7 @@ export class AccessChangesService {
       const without = { ...facts, marks: new Map([...facts.marks].filter(([each]) => each !== resourceId)) };
       const comesBack =
         compileGrant(connection, without).marked.has(resourceId) ||
-        (access.autoSync && automaticResources(connection, without).has(resourceId));
+        automaticResources(connection, without).has(resourceId);
       if (comesBack || mark === 'automatic') await this.resources.mark(manager, id, [resourceId], 'excluded');
       else await this.resources.unmark(manager, id, [resourceId]);
     });

@@ -3,7 +3,7 @@ import { hasRole, type Actor } from '../../platform/auth/actor.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { WorkspacesService } from '../identity/workspaces.service.js';
 import { PoliciesService, type Grant } from './policies.service.js';
-import { decideCall, type Allowed } from './policy/decide-call.js';
+import { decideCall, type Allowed, type LookupNeeded } from './policy/decide-call.js';
 import { decideRead, judgeRead, type ReadTarget } from './policy/decide-read.js';
 import { judgeTool } from './policy/grant-policy.js';
 import { lookedUpTuples } from './policy/looked-up.js';
@@ -13,7 +13,7 @@ import type { Tuple } from './policy/tuples.js';
 
 export { filterResourceResult, filterToolResult } from './policy/result-filter.js';
 export { REASONS } from './policy/reasons.js';
-export type { Allowed } from './policy/decide-call.js';
+export type { Allowed, LookupNeeded } from './policy/decide-call.js';
 
 /** What is used, of which connection. */
 export interface Used {
@@ -24,8 +24,8 @@ export interface Used {
 /** By which right: an admin's own, or a grant of a workspace. */
 export type Access = { kind: 'direct' } | { kind: 'granted'; workspaceId: string; grantId: number; decision: Allowed };
 
-/** Asks a read tool of the same server, as part of deciding. */
-export type LookUp = (workspaceId: string, tool: string, args: Record<string, unknown>) => Promise<unknown>;
+/** Asks a read tool of the same server, as part of deciding. Null where it said nothing that could be read. */
+export type LookUp = (workspaceId: string, lookup: LookupNeeded) => Promise<unknown>;
 
 /** What one grant says; `isSeen`: the caller may know that the object exists. */
 interface Outcome {
@@ -180,7 +180,7 @@ async function withLookups(
     const decision = decideCall(policy, tool, args, lookups);
     if (decision.allowed !== 'lookup') return decision;
     // A tool that was raised above read, or waits for a review, is not asked: then nothing is known.
-    const answer = lookupTools.has(decision.tool) ? await lookUp(workspaceId, decision.tool, decision.arguments) : null;
+    const answer = lookupTools.has(decision.tool) ? await lookUp(workspaceId, decision) : null;
     lookups.set(decision.scope, lookedUpTuples(decision.result, answer));
   }
 }

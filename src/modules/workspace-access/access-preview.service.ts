@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import type { Actor } from '../../platform/auth/actor.js';
+import { hasRole, type Actor } from '../../platform/auth/actor.js';
 import { invalid, notFound } from '../../platform/http/domain-error.js';
 import { LARGEST_INTEGER } from '../../platform/http/parameters.js';
 import { ResourcesService } from '../discovery/resources.service.js';
 import { PoliciesService, type ConnectionPolicy, type Grant } from './policies.service.js';
 import { decideCall } from './policy/decide-call.js';
-import { decideRead, type ReadTarget } from './policy/decide-read.js';
+import { decideRead, judgeRead, type ReadTarget } from './policy/decide-read.js';
 import type { PolicyResource, PolicyTool } from './policy/facts.js';
-import { scopesOfTool, whyInactive } from './policy/grant-policy.js';
+import { judgeTool, scopesOfTool, whyInactive } from './policy/grant-policy.js';
 import { REASONS, type Denied } from './policy/reasons.js';
 import {
   CheckAccess,
@@ -57,8 +57,13 @@ export class AccessPreviewService {
       throw invalid({ resource: ['must be left out where tool is given'] });
     const access = await this.access.readable(actor, id);
     const { grant, connection } = await this.grantOf(access);
-    if (body.tool !== undefined) return checkTool(grant, connection, body.tool, body.arguments ?? {});
-    const decision = decideRead(grant.policy, await this.readTarget(access, connection, body.resource));
+    const seesAll = hasRole(actor, access.organizationId, 'admin');
+    if (body.tool !== undefined) return checkTool(grant, connection, body.tool, body.arguments ?? {}, seesAll);
+    const target = await this.readTarget(access, connection, body.resource);
+    // Who may not see it does not learn that it is there.
+    if (target === null || !(seesAll || judgeRead(grant.policy, target).isGranted))
+      throw notFound('resource', body.resource ?? '');
+    const decision = decideRead(grant.policy, target);
     return decision.allowed
       ? { allowed: true, reason: decision.reason, details: { rule: REASONS[decision.reason] } }
       : toCheck(decision);
@@ -78,17 +83,15 @@ export class AccessPreviewService {
     access: WorkspaceAccess,
     connection: ConnectionPolicy,
     named: number | string | undefined,
-  ): Promise<ReadTarget> {
+  ): Promise<ReadTarget | null> {
     if (typeof named === 'number' && Number.isInteger(named) && named >= 0 && named <= LARGEST_INTEGER) {
       const resource = connection.resources.get(named);
-      if (!resource) throw notFound('resource', named);
-      return { uri: resource.uri, resourceId: named };
+      return resource ? { uri: resource.uri, resourceId: named } : null;
     }
     if (typeof named !== 'string' || named.length > 2_048 || named.includes('\0'))
       throw invalid({ resource: ['must be the id of a resource, or its URI'] });
     const resourceId = await this.resources.findByUri(access.connectionId, named);
-    if (resourceId === undefined) throw notFound('resource', named);
-    return { uri: named, resourceId };
+    return resourceId === undefined ? null : { uri: named, resourceId };
   }
 }
 
@@ -113,11 +116,12 @@ function checkTool(
   connection: ConnectionPolicy,
   named: string,
   args: Record<string, unknown>,
+  seesAll: boolean,
 ): CheckResponse {
   const outlines = [...connection.outlines.values()];
   const outline = outlines.find((tool) => tool.publicId === named) ?? outlines.find((tool) => tool.name === named);
   const tool: PolicyTool | undefined = outline && connection.tools.get(outline.id);
-  if (!outline || !tool) throw notFound('tool', named);
+  if (!outline || !tool || !(seesAll || judgeTool(grant.policy, tool).isGranted)) throw notFound('tool', named);
   const decision = decideCall(grant.policy, tool, args);
   if (decision.allowed === 'lookup') {
     return {

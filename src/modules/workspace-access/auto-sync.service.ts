@@ -7,6 +7,8 @@ import { SERVER_TYPE_STORED_JOB } from '../registry/registry.events.js';
 import { DISCOVERY_STORED_JOB } from '../discovery/discovery.events.js';
 import { AccessResourcesService } from './access-resources.service.js';
 import { PoliciesService, type ConnectionPolicy, type GrantRow } from './policies.service.js';
+import type { GrantFacts } from './policy/facts.js';
+import { FiltersTooCostly } from './policy/filters.js';
 import { automaticResources } from './policy/grant-policy.js';
 import { accessChanged } from './workspace-access.events.js';
 
@@ -70,7 +72,8 @@ export class AutoSyncService implements OnModuleInit {
       );
       if (!row) return;
       const facts = await this.policies.facts(row, manager);
-      const matching = automaticResources(connection, facts);
+      const matching = this.matching(connection, facts);
+      if (!matching) return;
       const joining = [...matching].filter((id) => !facts.marks.has(id));
       const leaving = [...facts.marks]
         .filter(([id, mark]) => mark === 'automatic' && !matching.has(id))
@@ -84,6 +87,17 @@ export class AutoSyncService implements OnModuleInit {
         'synchronized a grant',
       );
     });
+  }
+
+  /** Null where the filters take too long: then nothing is known, and nothing is changed. */
+  private matching(connection: ConnectionPolicy, facts: GrantFacts): Set<number> | null {
+    try {
+      return automaticResources(connection, facts);
+    } catch (error) {
+      if (!(error instanceof FiltersTooCostly)) throw error;
+      this.logger.warn({ workspace_access: facts.id }, 'the filters of a grant are too costly for what was discovered');
+      return null;
+    }
   }
 
   /** One that was deleted meanwhile leaves nothing to do. */

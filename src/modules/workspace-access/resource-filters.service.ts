@@ -4,7 +4,11 @@ import { invalid } from '../../platform/http/domain-error.js';
 import { SchemaChecker } from '../../platform/schemas/schema-checker.js';
 import { ConnectionsService } from '../connections/connections.service.js';
 import { GENERIC_FILTERS, type Scope } from '../registry/registry.service.js';
+import { PoliciesService } from './policies.service.js';
 import { compileScope, readTuple } from './policy/compiled-scope.js';
+import type { Mark } from './policy/facts.js';
+import { FiltersTooCostly } from './policy/filters.js';
+import { automaticResources } from './policy/grant-policy.js';
 
 const MOST_VALUES = 1_000;
 const LONGEST_VALUE = 512;
@@ -17,6 +21,7 @@ export class ResourceFiltersService {
   constructor(
     private readonly connections: ConnectionsService,
     private readonly schemas: SchemaChecker,
+    private readonly policies: PoliciesService,
   ) {}
 
   /** @throws DomainError 400 naming every wrong key and value */
@@ -40,6 +45,18 @@ export class ResourceFiltersService {
       checkForm(type.scopes, key, value, report);
     }
     if (Object.keys(problems).length > 0) throw invalid(problems);
+    await this.refuseCostly(connectionId, filters);
+  }
+
+  /** Tried on what was discovered, so that whoever writes such filters learns it now. */
+  private async refuseCostly(connectionId: string, filters: Filters): Promise<void> {
+    const grant = { id: 0, level: 'read' as const, isActive: true, filters, marks: new Map<number, Mark>() };
+    try {
+      automaticResources(await this.policies.connection(connectionId), grant);
+    } catch (error) {
+      if (!(error instanceof FiltersTooCostly)) throw error;
+      throw invalid({ resource_filters: ['take too long for what was discovered: use fewer or shorter globs'] });
+    }
   }
 }
 

@@ -375,17 +375,20 @@ describe('workspace access', () => {
       const id = await newGrant({
         allowed_resources: [await resourceId('memo://one'), await resourceId('tool://memos/echo')],
       });
-      const check = async (body: object): Promise<unknown> => {
-        const answer = await member.client.post(`${ACCESS}${id}/check/`, body);
+      const check = async (body: object, client = member.client): Promise<unknown> => {
+        const answer = await client.post(`${ACCESS}${id}/check/`, body);
         return answer.status === 200 ? `${answer.body.allowed} ${answer.body.reason}` : answer.status;
       };
       expect(await check({ resource: await resourceId('memo://one') })).toBe('true granted');
       expect(await check({ resource: 'memo://one' })).toBe('true granted');
-      expect(await check({ resource: 'memo://two' })).toBe('false not_granted');
       expect(await check({ tool: 'memos_echo', arguments: { message: 'x' } })).toBe('false permission_level');
-      expect(await check({ tool: 'memos_add' })).toBe('false not_granted');
-      expect(await check({ tool: 'nothing' })).toBe(404);
-      expect(await check({ resource: 'memo:no' })).toBe(404);
+      // What is not granted is to the workspace as if it were not there; admins are told why.
+      for (const body of [{ resource: 'memo://two' }, { tool: 'memos_add' }]) {
+        expect(await check(body)).toBe(404);
+        expect(await check(body, acme.owner)).toBe('false not_granted');
+      }
+      for (const body of [{ tool: 'nothing' }, { resource: 'memo:no' }, { resource: 2_000_000_000 }])
+        expect([await check(body), await check(body, acme.owner)]).toEqual([404, 404]);
       expect(await check({})).toBe(400);
       expect(await check({ tool: 'memos_echo', resource: 1 })).toBe(400);
       expect(await check({ resource: { id: 1 } })).toBe(400);

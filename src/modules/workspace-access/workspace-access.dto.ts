@@ -263,6 +263,18 @@ export interface AccessResourceResponse extends NamedResource {
   is_available: boolean;
 }
 
+/** @param row as it was read, with columns for paging */
+export function toAccessResourceResponse(row: AccessResourceResponse): AccessResourceResponse {
+  return {
+    id: row.id,
+    resource_name: row.resource_name,
+    resource_type: row.resource_type,
+    resource_uri: row.resource_uri,
+    state: row.state,
+    is_available: row.is_available,
+  };
+}
+
 export interface CheckResponse {
   allowed: boolean;
   reason: Reason;

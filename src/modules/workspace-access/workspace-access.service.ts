@@ -104,7 +104,9 @@ export class WorkspaceAccessService {
   async remove(actor: Actor, id: number): Promise<void> {
     const { organizationId, workspaceId, connectionId } = await this.editable(actor, id);
     await this.database.transaction(async (transaction) => {
-      await transaction.manager.update(WorkspaceAccess, { id, organizationId }, { deletedAt: new Date() });
+      const living = { id, organizationId, deletedAt: IsNull() };
+      const { affected } = await transaction.manager.update(WorkspaceAccess, living, { deletedAt: new Date() });
+      if (affected !== 1) throw notFound('workspace_access', id);
       await transaction.publish(accessChanged(id, workspaceId, connectionId));
     });
   }

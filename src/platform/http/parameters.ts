@@ -20,7 +20,7 @@ export class IntegerParameter implements PipeTransform<string, number> {
   constructor(private readonly kind: string) {}
 
   transform(value: string): number {
-    const id = /^\d{1,10}$/.test(value) ? Number(value) : NaN;
+    const id = /^(0|[1-9]\d{0,9})$/.test(value) ? Number(value) : NaN;
     if (!(id <= LARGEST_INTEGER)) throw notFound(this.kind, value.slice(0, 100));
     return id;
   }

@@ -1,3 +1,4 @@
+import { McpError } from '@modelcontextprotocol/sdk/types.js';
 import { startOldEra, type OldEraUpstream } from './old-era.js';
 
 export interface Issue {
@@ -59,6 +60,8 @@ export async function startTracker(): Promise<TrackerUpstream> {
 
 function answer(name: string, args: Record<string, unknown>): Record<string, unknown> {
   if (name === 'get_issue') {
+    if (args.issue_key === '77') throw new McpError(-32602, 'SECRET-RPC');
+    if (args.issue_key === '78') throw new McpError(-32000, 'SECRET-RPC');
     const issue = ISSUES.find(({ key, id }) => key === args.issue_key || String(id) === args.issue_key);
     return issue
       ? both(issue as unknown as Record<string, unknown>)

@@ -2,10 +2,12 @@ import {
   policyOf,
   PROJECT_SCOPE,
   REPOSITORY_SCOPE,
+  resource,
   toolNamed,
   trackerConnection,
   TYPE_SCOPE,
 } from '../../../../test/support/policies.js';
+import type { Scope } from '../../registry/scopes.js';
 import { decideCall, type Lookups } from './decide-call.js';
 import type { GrantPolicy } from './grant-policy.js';
 
@@ -76,11 +78,40 @@ describe('a grant of one project', () => {
   it('decides by what a read tool says, and by nothing else', () => {
     const lookup = (...keys: string[]): Lookups => new Map([['project', keys.map((key) => [key])]]);
     expect(reasonOf(policy, 'comment', { issue_key: '10001' }, lookup('DEV'))).toBe('granted');
-    expect(reasonOf(policy, 'comment', { issue_key: '10001' }, lookup('OPS'))).toBe('scope_not_granted');
-    expect(reasonOf(policy, 'comment', { issue_key: '10001' }, lookup('DEV', 'OPS'))).toBe('scope_not_granted');
+    expect(reasonOf(policy, 'comment', { issue_key: '10001' }, lookup('OPS'))).toBe('lookup_failed');
+    expect(reasonOf(policy, 'comment', { issue_key: '10001' }, lookup('DEV', 'OPS'))).toBe('lookup_failed');
     expect(reasonOf(policy, 'comment', { issue_key: '10001' }, lookup())).toBe('lookup_failed');
     expect(decide(policy, 'comment', { issue_key: '10001' })).toMatchObject({ arguments: { issue_key: '10001' } });
   });
+});
+
+describe('a folder below a granted one that was taken out', () => {
+  const scope: Scope = {
+    name: 'folder',
+    parts: { path: 'path' },
+    resources: ['file://{+path}'],
+    tools: {
+      get_file: { arguments: [{ '/path': '{path}' }] },
+      search: { arguments: [{ '/path': '{path}' }], results: [{ kind: 'lines', value: '{path}' }] },
+    },
+  };
+  const connection = trackerConnection([scope]);
+  const resources = new Map(connection.resources);
+  resources.set(301, resource(301, 'file:///a', 'folder'));
+  resources.set(302, { ...resource(302, 'file:///a/secret', 'folder'), parentId: 301 });
+  resources.set(303, { ...resource(303, 'file:///a/secret/open', 'folder'), parentId: 302 });
+  const policy = policyOf({ allowed: [301, 303], excluded: [302] }, { ...connection, resources });
+
+  it.each([
+    ['get_file', '/a/x', 'granted'],
+    ['get_file', '/a/secret', 'scope_not_granted'],
+    ['get_file', '/a/secret/y', 'scope_not_granted'],
+    ['get_file', '/a/secretly', 'granted'],
+    ['get_file', '/a/secret/open/y', 'granted'],
+    // Nobody knows how deep the tool goes.
+    ['get_file', '/a', 'excluded'],
+    ['search', '/a', 'granted'],
+  ])('%s of %s: %s', (tool, path, reason) => expect(reasonOf(policy, tool, { path })).toBe(reason));
 });
 
 describe('what is granted', () => {
@@ -298,6 +329,6 @@ describe('a lookup', () => {
       ['project', [['OPS']]],
       ['issue_type', [['secret']]],
     ]);
-    expect(reasonOf(turned, 'comment', { issue_key: '10001' }, found)).toBe('scope_not_granted');
+    expect(reasonOf(turned, 'comment', { issue_key: '10001' }, found)).toBe('lookup_failed');
   });
 });

@@ -2,7 +2,15 @@ import { valueAt, withValueAt } from '../../../platform/json/json-pointer.js';
 import { renderParts } from '../../../platform/json/value-template.js';
 import type { CompiledBinding, CompiledPlace, CompiledResultFilter } from './compiled-scope.js';
 import type { PolicyTool } from './facts.js';
-import { isLimiting, judgeTool, judgeTuple, scopesOfTool, type GrantPolicy, type ScopePolicy } from './grant-policy.js';
+import {
+  coversExcluded,
+  isLimiting,
+  judgeTool,
+  judgeTuple,
+  scopesOfTool,
+  type GrantPolicy,
+  type ScopePolicy,
+} from './grant-policy.js';
 import { readPlace } from './places.js';
 import { denied, type Denied } from './reasons.js';
 import type { Tuple } from './tuples.js';
@@ -34,6 +42,8 @@ export interface LookupNeeded {
   tool: string;
   arguments: Record<string, unknown>;
   result: CompiledPlace;
+  /** The arguments of the call itself, as far as they are decided. */
+  call: Arguments;
 }
 
 export type CallDecision = Allowed | Denied | LookupNeeded;
@@ -102,7 +112,7 @@ function decideScopes(
     } else decidedBefore = false;
     if (binding.results.length > 0) results.push({ scope, filters: binding.results });
   }
-  return lookup ?? { resources, results, arguments: current, decidedBefore };
+  return lookup ? { ...lookup, call: current } : { resources, results, arguments: current, decidedBefore };
 }
 
 /** So that nobody learns from a filter's denial what something is that is not granted. */
@@ -156,6 +166,7 @@ function readArguments(scope: ScopePolicy, binding: CompiledBinding, args: Argum
     for (const tuple of read) {
       const verdict = judge(scope, tuple, place.entries[0]?.text ?? '');
       if (verdict) return verdict;
+      if (binding.results.length === 0 && coversExcluded(scope, tuple)) return partlyExcluded(scope, place, tuple);
       tuples.push(tuple);
     }
   }
@@ -178,6 +189,18 @@ function isAnswerable({ resolve }: CompiledBinding, [open, ...others]: readonly 
   const unfit = open.place.entries.find(({ text }) => text === open.unfitAt);
   const pointer = JSON.stringify(unfit?.path);
   return resolve?.arguments.some(([, path]) => JSON.stringify(path) === pointer) ?? false;
+}
+
+/** Nobody knows how deep the tool goes, and no filter would take out of its answer what was taken out of the grant. */
+function partlyExcluded(scope: ScopePolicy, place: CompiledPlace, tuple: Tuple): Denied {
+  const object = { type: 'argument' as const, id: place.entries[0]?.text ?? '', value: tuple.join('/') };
+  const rule = `Something in this ${scope.scope.name} was taken out of the grant`;
+  return denied(
+    'excluded',
+    object,
+    'Name something that nothing was taken out of, or add it again: add-resource',
+    rule,
+  );
 }
 
 function undecided(scope: ScopePolicy, binding: CompiledBinding): Denied {
@@ -256,22 +279,29 @@ function lookUp(
   if (!found) {
     const asked = resolve.arguments.map(([name, path]) => [name, valueAt(args, path)] as const);
     const known = Object.fromEntries(asked.filter(([, value]) => value !== undefined));
-    return { allowed: 'lookup', scope: scope.scope.name, tool: resolve.tool, arguments: known, result: resolve.result };
+    return {
+      allowed: 'lookup',
+      scope: scope.scope.name,
+      tool: resolve.tool,
+      arguments: known,
+      result: resolve.result,
+      call: args,
+    };
   }
-  if (found.length === 0)
-    return denied(
-      'lookup_failed',
-      { type: 'tool', id: resolve.tool },
-      'Name something that the server knows and tells the details of',
-    );
+  // The same for what is not there and for what is not granted: nobody learns which.
+  const unknown = denied(
+    'lookup_failed',
+    { type: 'tool', id: resolve.tool },
+    'Name something that exists and is granted',
+  );
+  if (found.length === 0) return unknown;
   for (const tuple of found) {
     const verdict = judge(scope, tuple, '');
-    // Not what was found: the caller may not know.
-    if (verdict) return { ...verdict, object: { type: 'tool', id: resolve.tool } };
+    if (verdict) return scope.tuples === null ? { ...verdict, object: { type: 'tool', id: resolve.tool } } : unknown;
   }
   return { kind: 'decided', resourceIds: resourcesOf(scope, [...given, ...found]), arguments: args };
 }
 
 function resourcesOf(scope: ScopePolicy, tuples: readonly Tuple[]): number[] {
-  return tuples.flatMap((tuple) => scope.tuples?.find(tuple) ?? []);
+  return tuples.map((tuple) => scope.tuples?.find(tuple)).filter((found) => typeof found === 'number');
 }

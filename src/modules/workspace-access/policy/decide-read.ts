@@ -2,7 +2,7 @@ import { isExpansionOf } from '../../../mcp/uri-template.js';
 import { readUriTuple, type CompiledResultFilter } from './compiled-scope.js';
 import type { Allowed } from './decide-call.js';
 import type { PolicyResource } from './facts.js';
-import { genericVerdicts } from './filters.js';
+import { passesGeneric } from './filters.js';
 import { isLimiting, judgeTuple, whyInactive, type GrantPolicy, type ScopePolicy } from './grant-policy.js';
 import { denied, type Denied } from './reasons.js';
 import { hasDotSegment, spelling, type Tuple } from './tuples.js';
@@ -103,8 +103,8 @@ function passesFilters(policy: GrantPolicy, target: ReadTarget, templates: reado
   if (target.resourceId !== null && isOwn(policy, target)) return policy.granted.has(target.resourceId);
   const row = target.resourceId === null ? undefined : policy.connection.resources.get(target.resourceId);
   return templates.some((template) => {
-    const verdicts = genericVerdicts(policy.grant.filters, { ...(row ?? template), uri: target.uri }, null);
-    return policy.granted.has(template.id) && verdicts.every(({ holds }) => holds);
+    const expansion = { ...(row ?? template), uri: target.uri };
+    return policy.granted.has(template.id) && passesGeneric(policy.grant.filters, expansion);
   });
 }
 

@@ -1,10 +1,18 @@
-import { PROJECT_SCOPE, REPOSITORY_SCOPE, resource, TYPE_SCOPE } from '../../../../test/support/policies.js';
+import {
+  grantFacts,
+  PROJECT_SCOPE,
+  REPOSITORY_SCOPE,
+  resource,
+  trackerConnection,
+  TYPE_SCOPE,
+} from '../../../../test/support/policies.js';
 import type { Scope } from '../../registry/registry.service.js';
 import { compileScope } from './compiled-scope.js';
 import type { PolicyResource, PolicyTool, ResourceFilters } from './facts.js';
 import {
   activeFilters,
   declaredVerdicts,
+  FiltersTooCostly,
   genericVerdicts,
   identifiedBy,
   matchesFilters,
@@ -12,6 +20,7 @@ import {
   passes,
   undecidableKeys,
 } from './filters.js';
+import { automaticResources, compileGrant } from './grant-policy.js';
 
 const project = resource(1, 'jira://DEV', 'project');
 const issues = resource(2, 'jira://DEV/issues', 'issue');
@@ -191,4 +200,34 @@ describe('globs', () => {
     ['A', 'a', false],
     ['a*', 'a\nb', true],
   ])('%j over %j: %s', (glob, text, is) => expect(matchesGlob(glob, text)).toBe(is));
+});
+
+describe('globs of strangers', () => {
+  it('that take too long let nothing pass, and say so', () => {
+    const resources = new Map(
+      Array.from({ length: 5_000 }, (_, index) => [
+        index,
+        { ...resource(index, `x://${index}`, 'thing'), name: 'a'.repeat(480) },
+      ]),
+    );
+    const filters = { resource_names: Array.from({ length: 50 }, (_, index) => `*${'a'.repeat(240)}b${index}`) };
+    const connection = { ...trackerConnection(), resources };
+    const began = performance.now();
+    const facts = grantFacts({ filters, marks: new Map([...resources.keys()].map((id) => [id, 'explicit' as const])) });
+    const policy = compileGrant(connection, facts);
+    expect([policy.granted.size, policy.undecidableKeys]).toEqual([0, ['resource_names']]);
+    expect(() => automaticResources(connection, grantFacts({ filters }))).toThrow(FiltersTooCostly);
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
+  it('without wildcards may be many', () => {
+    const filters = { resource_names: Array.from({ length: 1_000 }, (_, index) => `thing ${index}`) };
+    const resources = new Map(
+      Array.from({ length: 20_000 }, (_, index) => [
+        index,
+        { ...resource(index, `x://${index}`, 'thing'), name: `thing ${index}` },
+      ]),
+    );
+    expect(automaticResources({ ...trackerConnection(), resources }, grantFacts({ filters })).size).toBe(1_000);
+  });
 });

@@ -11,10 +11,13 @@ import type {
 import {
   activeFilters,
   declaredVerdicts,
+  Effort,
+  FiltersTooCostly,
   genericVerdicts,
   identifiedBy,
   matchesFilters,
   passes,
+  reaches,
   undecidableKeys,
   type ActiveFilter,
 } from './filters.js';
@@ -34,13 +37,19 @@ export interface GrantPolicy {
   /** Resource templates among what is marked: they grant their expansions. */
   templates: readonly PolicyResource[];
   scopes: ReadonlyMap<string, ScopePolicy>;
+  /** Tools that the filters on tools let pass. */
+  passingTools: ReadonlySet<number>;
   undecidableKeys: readonly string[];
 }
 
 export interface ScopePolicy {
   scope: CompiledScope;
-  /** Granted tuples and the resource of each; null for a scope that exists for its filters alone. */
-  tuples: TupleSet<number> | null;
+  /** Granted tuples with the resource of each, and excluded ones: the nearest decides. Null for a scope of filters alone. */
+  tuples: TupleSet<number | 'excluded'> | null;
+  /** Whether anything is granted that it identifies. */
+  isEmpty: boolean;
+  /** Paths that were taken out: what lies above one would touch it too. */
+  excludedPaths: readonly Tuple[];
   filters: readonly ActiveFilter[];
 }
 
@@ -50,13 +59,12 @@ const LEVEL_FOR: Record<Effect, PermissionLevel> = { read: 'read', write: 'write
 export function compileGrant(connection: ConnectionFacts, grant: GrantFacts): GrantPolicy {
   const filtered = connection.scopes.map((scope) => ({ scope, filters: activeFilters(scope, grant.filters) }));
   const { marked, excluded } = markedResources(connection.resources, grant.marks);
+  const passing = passingResources(connection, grant, marked);
   const isRejected = inheritedRejections(connection.resources, filtered);
   const granted = new Set<number>();
   for (const id of marked) {
     const resource = connection.resources.get(id);
-    if (!resource || isRejected(resource)) continue;
-    const verdicts = genericVerdicts(grant.filters, resource, connection.tools.get(id) ?? null);
-    if (verdicts.every(({ holds }) => holds)) granted.add(id);
+    if (resource && passing.resources.has(id) && !isRejected(resource)) granted.add(id);
   }
   return {
     grant,
@@ -69,13 +77,34 @@ export function compileGrant(connection: ConnectionFacts, grant: GrantFacts): Gr
       return resource?.kind === 'resource_template' ? [resource] : [];
     }),
     scopes: new Map(
-      filtered.map(({ scope, filters }) => [
-        scope.name,
-        { scope, filters, tuples: tuplesOf(scope, granted, connection) },
-      ]),
+      filtered.map(({ scope, filters }) => [scope.name, scopePolicy(scope, filters, connection, granted, excluded)]),
     ),
-    undecidableKeys: undecidableKeys(connection.scopes, grant.filters),
+    passingTools: passing.tools,
+    undecidableKeys: [...undecidableKeys(connection.scopes, grant.filters), ...passing.undecidedKeys],
   };
+}
+
+/** What the filters that every type has let pass. Filters that take too long decide nothing, so they let nothing pass. */
+function passingResources(
+  { resources, tools }: ConnectionFacts,
+  { filters }: GrantFacts,
+  marked: ReadonlySet<number>,
+): { resources: Set<number>; tools: Set<number>; undecidedKeys: string[] } {
+  const passing = { resources: new Set<number>(), tools: new Set<number>(), undecidedKeys: [] as string[] };
+  const effort = new Effort();
+  try {
+    for (const resource of resources.values()) {
+      const tool = tools.get(resource.id) ?? null;
+      if (tool === null && !marked.has(resource.id)) continue;
+      const verdicts = genericVerdicts(filters, resource, tool, effort);
+      if (verdicts.every(({ holds }) => holds)) passing.resources.add(resource.id);
+      if (tool && verdicts.every(({ key, holds }) => holds || key !== 'tools')) passing.tools.add(resource.id);
+    }
+    return passing;
+  } catch (error) {
+    if (!(error instanceof FiltersTooCostly)) throw error;
+    return { resources: new Set(), tools: new Set(), undecidedKeys: Object.keys(filters) };
+  }
 }
 
 /** Nearest mark upwards decides: what is below an allowed resource is granted, unless it or something between is excluded. */
@@ -103,7 +132,7 @@ function inheritedRejections(
     .filter(({ filters }) => filters.length > 0)
     .map((each) =>
       inherited(resources, (resource) => {
-        const verdicts = declaredVerdicts([each], resource);
+        const verdicts = declaredVerdicts([each], resource, reaches);
         return verdicts.length === 0 ? undefined : verdicts.every(({ holds }) => holds);
       }),
     );
@@ -136,19 +165,29 @@ function inherited<T>(
   };
 }
 
-function tuplesOf(
+/** What is granted comes first: a tuple that a granted and an excluded resource share is granted. */
+function scopePolicy(
   scope: CompiledScope,
-  granted: ReadonlySet<number>,
+  filters: readonly ActiveFilter[],
   connection: ConnectionFacts,
-): TupleSet<number> | null {
-  if (scope.resources.length === 0) return null;
-  const tuples = new TupleSet<number>(scope.parts);
-  for (const id of granted) {
+  granted: ReadonlySet<number>,
+  excluded: ReadonlySet<number>,
+): ScopePolicy {
+  if (scope.resources.length === 0) return { scope, filters, tuples: null, isEmpty: false, excludedPaths: [] };
+  const tuples = new TupleSet<number | 'excluded'>(scope.parts);
+  const tupleOf = (id: number): Tuple | null => {
     const resource = connection.resources.get(id);
-    const tuple = resource ? identifiedBy(scope, resource) : null;
+    return resource ? identifiedBy(scope, resource) : null;
+  };
+  for (const id of granted) {
+    const tuple = tupleOf(id);
     if (tuple) tuples.add(tuple, id);
   }
-  return tuples;
+  const isEmpty = tuples.size === 0;
+  const takenOut = [...excluded].map(tupleOf).filter((tuple) => tuple !== null);
+  for (const tuple of takenOut) tuples.add(tuple, 'excluded');
+  const hasPath = scope.parts.some(({ comparison }) => comparison === 'path');
+  return { scope, filters, tuples, isEmpty, excludedPaths: hasPath ? takenOut : [] };
 }
 
 /** What allows or denies a tuple. */
@@ -158,9 +197,18 @@ export type TupleVerdict =
 
 export function judgeTuple({ tuples, filters }: ScopePolicy, tuple: Tuple): TupleVerdict {
   const resourceId = tuples ? tuples.find(tuple) : null;
-  if (resourceId === undefined) return { allowed: false, reason: 'scope_not_granted', key: null };
+  if (resourceId === undefined || resourceId === 'excluded')
+    return { allowed: false, reason: 'scope_not_granted', key: null };
   const rejecting = filters.find((filter) => !passes(filter, tuple));
   return rejecting ? { allowed: false, reason: 'filtered_out', key: rejecting.key } : { allowed: true, resourceId };
+}
+
+/** Whether something that was taken out lies at or below a tuple: a whole folder, one folder of which is excluded. */
+export function coversExcluded({ scope, excludedPaths }: ScopePolicy, tuple: Tuple): boolean {
+  if (excludedPaths.length === 0) return false;
+  const whole = new TupleSet<true>(scope.parts);
+  whole.add(tuple, true);
+  return excludedPaths.some((path) => whole.find(path) === true);
 }
 
 /** Whether the scope limits anything in this grant: by its resources, or by a filter that the grant sets. */
@@ -230,7 +278,11 @@ function missingGrant(policy: GrantPolicy, tool: PolicyTool): Denied | null {
   if (policy.grant.marks.get(tool.id) === 'excluded')
     return denied('excluded', object, 'Add the tool to the grant again: add-resource');
   const identifying = scopesOfTool(policy, tool).filter(({ tuples }) => tuples !== null);
-  const empty = identifying.find(({ tuples }) => tuples?.size === 0);
+  const empty = identifying.find(({ isEmpty }) => isEmpty);
+  if (empty && [...policy.marked].some((id) => isIdentifiedBy(empty, policy, id))) {
+    const keys = empty.filters.map(({ key }) => `resource_filters.${key}`).join(', ') || 'resource_filters';
+    return denied('filtered_out', object, `Let ${keys} of the grant leave something that is granted`);
+  }
   if (empty) {
     const change = `Add a resource such as ${empty.scope.resources[0]?.text} to the grant`;
     return denied('scope_not_granted', object, change, `Nothing of the scope ${empty.scope.name} is granted`);
@@ -239,25 +291,28 @@ function missingGrant(policy: GrantPolicy, tool: PolicyTool): Denied | null {
   return denied('not_granted', object, 'Add the tool to the grant: add-resource');
 }
 
-function rejectingFilter({ grant, connection, granted }: GrantPolicy, tool: PolicyTool): string | null {
-  const resource = connection.resources.get(tool.id);
-  if (!resource) return null;
-  const isScoped = connection.scopes.some((scope) => scope.tools.has(tool.name) && scope.resources.length > 0);
-  const verdicts = genericVerdicts(grant.filters, resource, tool);
-  // What a scope makes available is no granted resource: only the filter on tools speaks of it.
-  const rejecting = verdicts.find(({ key, holds }) => !holds && (!isScoped || key === 'tools'));
-  if (rejecting) return rejecting.key;
-  return isScoped || granted.has(tool.id) ? null : (Object.keys(grant.filters)[0] ?? 'tools');
+function isIdentifiedBy({ scope }: ScopePolicy, { connection }: GrantPolicy, id: number): boolean {
+  const resource = connection.resources.get(id);
+  return resource !== undefined && identifiedBy(scope, resource) !== null;
 }
 
-/** Resources that auto-sync takes in: those that match, without what is excluded and what is below it. */
+/** What a scope makes available is no granted resource: only the filter on tools speaks of it. */
+function rejectingFilter({ grant, connection, granted, passingTools }: GrantPolicy, tool: PolicyTool): string | null {
+  const isScoped = connection.scopes.some((scope) => scope.tools.has(tool.name) && scope.resources.length > 0);
+  if (isScoped ? passingTools.has(tool.id) : granted.has(tool.id)) return null;
+  if (!passingTools.has(tool.id)) return 'tools';
+  return Object.keys(grant.filters).find((key) => key !== 'tools') ?? 'tools';
+}
+
+/** Resources that auto-sync takes in: those that match, without what is excluded and what is below it. @throws FiltersTooCostly */
 export function automaticResources(connection: ConnectionFacts, grant: GrantFacts): Set<number> {
+  const effort = new Effort();
   const scopes = connection.scopes.map((scope) => ({ scope, filters: activeFilters(scope, grant.filters) }));
   const { excluded } = markedResources(connection.resources, grant.marks);
   const matching = new Set<number>();
   for (const resource of connection.resources.values()) {
     if (excluded.has(resource.id)) continue;
-    if (matchesFilters(grant.filters, scopes, resource, connection.tools.get(resource.id) ?? null))
+    if (matchesFilters(grant.filters, scopes, resource, connection.tools.get(resource.id) ?? null, effort))
       matching.add(resource.id);
   }
   return matching;

@@ -18,7 +18,7 @@ export const REASONS = {
   scope_undecided: 'What it touches can not be told before the call',
   scope_value_unreadable: 'A value that says what it touches can not be read',
   lookup_needed: 'What it touches is looked up at the server when the call is made',
-  lookup_failed: 'The server did not tell what it touches',
+  lookup_failed: 'The server did not tell what it touches, or nothing of it is granted',
   definition_pending: 'The definition of the tool waits for a review',
   definition_rejected: 'The definition of the tool was rejected in a review',
   definition_changed: 'The definition of the tool changed, and what was valid may not be any more',
