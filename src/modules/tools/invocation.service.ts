@@ -10,6 +10,7 @@ import {
   REASONS,
   type Access,
   type Allowed,
+  type LookupNeeded,
 } from '../workspace-access/access-decisions.service.js';
 import { GrantUseService } from '../workspace-access/grant-use.service.js';
 import type { Caller } from './caller.js';
@@ -47,34 +48,14 @@ export class InvocationService {
     args: Record<string, unknown>,
     signal: AbortSignal,
   ): Promise<unknown> {
-    const request = (name: string, given: object): Request => ({
-      connectionId: tool.connectionId,
-      operation: 'tools/call',
-      params: { name, arguments: given },
-    });
-    const access = await this.decisions.forCall(
-      caller.actor,
-      caller.workspace,
-      tool,
-      args,
-      async (workspaceId, lookup) => {
-        // Nothing leaves for a call that would be refused anyway.
-        requireReviewed(tool);
-        await this.checkArguments(tool, lookup.call);
-        const asked = request(lookup.tool, lookup.arguments);
-        // What the server says instead of an answer is for nobody: it may speak of what is not granted.
-        try {
-          return await this.upstream.send({ ...asked, principal: principalIn(caller, workspaceId), signal });
-        } catch (error) {
-          if (isServersOwn(error)) return null;
-          throw error;
-        }
-      },
+    const { actor, workspace } = caller;
+    const access = await this.decisions.forCall(actor, workspace, tool, args, (workspaceId, lookup) =>
+      this.lookUp(caller, workspaceId, tool, lookup, signal),
     );
     requireReviewed(tool);
     const given = access.kind === 'granted' ? access.decision.arguments : args;
     await this.checkArguments(tool, given);
-    return this.use(caller, access, { ...request(tool.name, given), signal }, filterToolResult);
+    return this.use(caller, access, { ...toolCall(tool, tool.name, given), signal }, filterToolResult);
   }
 
   /** @throws as {@link callTool} */
@@ -87,6 +68,27 @@ export class InvocationService {
       { connectionId, operation: 'resources/read', params: { uri }, signal },
       filterResourceResult,
     );
+  }
+
+  /** What a call touches, asked of the server. Null where it said nothing that could be read. */
+  private async lookUp(
+    caller: Caller,
+    workspaceId: string,
+    tool: ToolFacts,
+    lookup: LookupNeeded,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    // Nothing leaves for a call that would be refused anyway.
+    requireReviewed(tool);
+    await this.checkArguments(tool, lookup.call);
+    const principal = principalIn(caller, workspaceId);
+    try {
+      return await this.upstream.send({ ...toolCall(tool, lookup.tool, lookup.arguments), principal, signal });
+    } catch (error) {
+      // What the server says instead of an answer is for nobody: it may speak of what is not granted.
+      if (isServersOwn(error)) return null;
+      throw error;
+    }
   }
 
   private async use(
@@ -138,6 +140,10 @@ export class InvocationService {
       (fields[`arguments${path.replaceAll('/', '.')}`] ??= []).push(message);
     throw new DomainError('arguments_invalid', 'The arguments do not fit the schema of the tool', { fields });
   }
+}
+
+function toolCall({ connectionId }: ToolFacts, name: string, args: object): Request {
+  return { connectionId, operation: 'tools/call', params: { name, arguments: args } };
 }
 
 /** @throws DomainError 403 while the definition waits for a review, or was rejected */

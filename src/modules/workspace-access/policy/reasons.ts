@@ -12,7 +12,8 @@ export const REASONS = {
   not_granted: 'It is not among the granted resources, nor below one',
   excluded: 'It was taken out of the grant',
   filtered_out: 'A filter of the grant rejects it',
-  filter_undecidable: 'A filter of the grant can not be decided, because no scope of the server type reads it',
+  filter_undecidable:
+    'A filter of the grant can not be decided: no scope of the server type reads it, or it takes too long',
   permission_level: 'The permission level is lower than the effect of the tool',
   scope_not_granted: 'It touches something that is not granted',
   scope_undecided: 'What it touches can not be told before the call',
