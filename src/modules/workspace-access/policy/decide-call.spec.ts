@@ -7,7 +7,7 @@ import {
   trackerConnection,
   TYPE_SCOPE,
 } from '../../../../test/support/policies.js';
-import type { Scope } from '../../registry/scopes.js';
+import type { Scope } from '../../registry/registry.service.js';
 import { decideCall, type Lookups } from './decide-call.js';
 import type { GrantPolicy } from './grant-policy.js';
 
