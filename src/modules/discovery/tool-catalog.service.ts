@@ -10,6 +10,7 @@ import { SERVER_TYPE_CHANGED } from '../registry/registry.events.js';
 import { DefinitionEntry, type DefinitionStatus } from './definition.entity.js';
 import type { Blocked } from './definition-review.js';
 import { DISCOVERY_FINISHED, TOOL_CHANGED } from './discovery.events.js';
+import type { RowScope } from './resources.service.js';
 import { Tool, type ToolDefinition, type ToolEffect } from './tool.entity.js';
 
 /** A safety net under the events that end a cached fact. */
@@ -47,13 +48,6 @@ export interface ToolFilter extends PageQuery {
   search?: string;
 }
 
-/** Whose tools are listed: all of some organizations, and single ones beside them. */
-export interface ToolScope {
-  organizations: readonly string[];
-  /** Ids of resource rows. */
-  resourceIds: readonly number[];
-}
-
 /**
  * SQL of what a tool may do. Annotations come from the server itself, so they raise an effect, and lower it only where the
  * type or the connection is trusted. Needs the aliases `t` (tools), `c` (connections) and `st` (server types).
@@ -83,7 +77,7 @@ export class ToolCatalogService implements OnModuleDestroy {
     this.known.close();
   }
 
-  list(scope: ToolScope, filter: ToolFilter): Promise<Page<ToolFacts>> {
+  list(scope: RowScope, filter: ToolFilter): Promise<Page<ToolFacts>> {
     const rows = this.usable().andWhere(
       '(t.organization_id = ANY(:organizations) OR t.resource_id = ANY(:resources))',
       {
