@@ -5,6 +5,8 @@ import { notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage } from '../../platform/http/paging.js';
 import { AccessResourcesService } from './access-resources.service.js';
 import { PoliciesService, type GrantRow } from './policies.service.js';
+import type { ConnectionFacts, GrantFacts } from './policy/facts.js';
+import { FiltersTooCostly } from './policy/filters.js';
 import { automaticResources, compileGrant } from './policy/grant-policy.js';
 import {
   ListAccessResources,
@@ -56,7 +58,11 @@ export class AccessChangesService {
       'resource_id',
     );
     await this.changing(access, ({ manager }) => this.resources.mark(manager, id, [resourceId], 'explicit'));
-    return { success: true, message: 'Resource added to workspace access', resource: await this.named(resourceId) };
+    return {
+      success: true,
+      message: 'Resource added to workspace access',
+      resource: await this.named(access.organizationId, resourceId),
+    };
   }
 
   /** What a parent or the filters would bring back is excluded; anything else just leaves. */
@@ -69,11 +75,8 @@ export class AccessChangesService {
       const { marked } = compileGrant(connection, facts);
       const isAllowed = mark === 'explicit' || mark === 'automatic' || marked.has(resourceId);
       if (!isAllowed) throw notFound('resource', resourceId);
-      const without = { ...facts, marks: new Map([...facts.marks].filter(([each]) => each !== resourceId)) };
-      const comesBack =
-        compileGrant(connection, without).marked.has(resourceId) ||
-        automaticResources(connection, without).has(resourceId);
-      if (comesBack || mark === 'automatic') await this.resources.mark(manager, id, [resourceId], 'excluded');
+      if (mark === 'automatic' || mayComeBack(connection, facts, resourceId))
+        await this.resources.mark(manager, id, [resourceId], 'excluded');
       else await this.resources.unmark(manager, id, [resourceId]);
     });
     return { success: true, message: 'Resource removed from workspace access' };
@@ -96,12 +99,25 @@ export class AccessChangesService {
     });
   }
 
-  private async named(resourceId: number): Promise<NamedResource> {
+  private async named(organizationId: string, resourceId: number): Promise<NamedResource> {
     const [resource] = await this.database.manager.query<NamedResource[]>(
-      'SELECT id, resource_name, resource_type FROM resources WHERE id = $1',
-      [resourceId],
+      'SELECT id, resource_name, resource_type FROM resources WHERE id = $1 AND organization_id = $2',
+      [resourceId, organizationId],
     );
     if (!resource) throw notFound('resource', resourceId);
     return resource;
+  }
+}
+
+/** Whether a parent or the filters would bring a resource in again; so might they what is not available now, or hard to decide. */
+function mayComeBack(connection: ConnectionFacts, facts: GrantFacts, resourceId: number): boolean {
+  if (!connection.resources.has(resourceId)) return true;
+  const without = { ...facts, marks: new Map([...facts.marks].filter(([id]) => id !== resourceId)) };
+  if (compileGrant(connection, without).marked.has(resourceId)) return true;
+  try {
+    return automaticResources(connection, without).has(resourceId);
+  } catch (error) {
+    if (error instanceof FiltersTooCostly) return true;
+    throw error;
   }
 }

@@ -64,7 +64,9 @@ export class AccessDecisionsService {
       const workspaceIds = await this.candidates(actor, workspace, tool.organizationId);
       if (workspaceIds === 'direct') seen.push(tool);
       else {
-        const grants = await Promise.all(workspaceIds.map((id) => this.policies.of(id, tool.connectionId)));
+        const grants = await Promise.all(
+          workspaceIds.map((id) => this.policies.of(tool.organizationId, id, tool.connectionId)),
+        );
         if (grants.flat().some(({ policy }) => judgeTool(policy, tool).isGranted)) seen.push(tool);
       }
     }
@@ -109,7 +111,7 @@ export class AccessDecisionsService {
     if (workspaceIds === 'direct') return { kind: 'direct' };
     const outcomes: Outcome[] = [];
     for (const workspaceId of workspaceIds) {
-      for (const grant of await this.policies.of(workspaceId, used.connectionId)) {
+      for (const grant of await this.policies.of(used.organizationId, workspaceId, used.connectionId)) {
         const outcome = { workspaceId, grantId: grant.policy.grant.id, ...(await ask(grant)) };
         outcomes.push(outcome);
         // The oldest that allows is charged; the others of the workspace are not asked.

@@ -71,7 +71,7 @@ export class AccessPreviewService {
 
   private async grantOf(access: WorkspaceAccess): Promise<{ grant: Grant; connection: ConnectionPolicy }> {
     const [grants, connection] = await Promise.all([
-      this.policies.of(access.workspaceId, access.connectionId),
+      this.policies.of(access.organizationId, access.workspaceId, access.connectionId),
       this.policies.connection(access.connectionId),
     ]);
     const grant = grants.find(({ policy }) => policy.grant.id === access.id);

@@ -45,6 +45,12 @@ export interface GrantRow {
   resource_filters: ResourceFilters;
 }
 
+interface GrantPlace {
+  organization_id: string;
+  workspace_id: string;
+  connection_id: string;
+}
+
 /** Compiled grants, fresh within moments of a change on any replica. */
 @Injectable()
 export class PoliciesService implements OnModuleDestroy {
@@ -78,12 +84,12 @@ export class PoliciesService implements OnModuleDestroy {
   }
 
   /** The grants of a workspace on a connection, oldest first; those that are switched off too. */
-  of(workspaceId: string, connectionId: string): Promise<Grant[]> {
-    return this.grants.get(`${workspaceId} ${connectionId}`, async () => {
+  of(organizationId: string, workspaceId: string, connectionId: string): Promise<Grant[]> {
+    return this.grants.get(`${organizationId} ${workspaceId} ${connectionId}`, async () => {
       const rows = await this.database.manager.query<GrantRow[]>(
         `SELECT id, workspace_id, connection_id, permission_level, is_active, resource_filters FROM workspace_access
-          WHERE workspace_id = $1 AND connection_id = $2 AND deleted_at IS NULL ORDER BY id`,
-        [workspaceId, connectionId],
+          WHERE organization_id = $1 AND workspace_id = $2 AND connection_id = $3 AND deleted_at IS NULL ORDER BY id`,
+        [organizationId, workspaceId, connectionId],
       );
       if (rows.length === 0) return [];
       const connection = await this.connection(connectionId);
@@ -94,13 +100,16 @@ export class PoliciesService implements OnModuleDestroy {
   /** Everything of the workspaces, as far as it is switched on. */
   async ofWorkspaces(workspaceIds: readonly string[]): Promise<Grant[]> {
     if (workspaceIds.length === 0) return [];
-    const pairs = await this.database.manager.query<{ workspace_id: string; connection_id: string }[]>(
-      `SELECT DISTINCT a.workspace_id, a.connection_id FROM workspace_access a
-         JOIN connections c ON c.id = a.connection_id AND c.deleted_at IS NULL AND c.is_active
+    const places = await this.database.manager.query<GrantPlace[]>(
+      `SELECT DISTINCT a.organization_id, a.workspace_id, a.connection_id FROM workspace_access a
+         JOIN connections c ON c.id = a.connection_id AND c.organization_id = a.organization_id AND c.deleted_at IS NULL AND c.is_active
         WHERE a.workspace_id = ANY($1) AND a.deleted_at IS NULL AND a.is_active`,
       [workspaceIds],
     );
-    return (await Promise.all(pairs.map((pair) => this.of(pair.workspace_id, pair.connection_id)))).flat();
+    const grants = await Promise.all(
+      places.map((place) => this.of(place.organization_id, place.workspace_id, place.connection_id)),
+    );
+    return grants.flat();
   }
 
   /** @throws DomainError 404 */

@@ -269,6 +269,27 @@ describe('workspace access', () => {
       expect(await allowed(id)).toEqual(['memo://one explicit', 'memo://two explicit']);
     });
 
+    it('keeps out what was removed while the server did not offer it', async () => {
+      const tool = (name: string) => ({ name, inputSchema: { type: 'object' } });
+      const changing = await startOldEra({ tools: [tool('comes'), tool('stays')] });
+      const on = await connect(acme, 'coming', changing.url);
+      const id = await newGrant({ connection: on, resource_filters: { tools: ['*'] }, auto_sync: false });
+      const comes = { resource_id: await resourceId('tool://coming/comes', on) };
+      await acme.owner.post(`${ACCESS}${id}/add-resource/`, comes);
+      const discover = async (tools: ReturnType<typeof tool>[]): Promise<void> => {
+        await changing.setTools(tools);
+        await acme.owner.post(`/api/v1/mcp/connections/${on}/discover/`);
+      };
+      await discover([tool('stays')]);
+      expect((await acme.owner.post(`${ACCESS}${id}/remove-resource/`, comes)).status).toBe(200);
+      await discover([tool('comes'), tool('stays')]);
+      await acme.owner.patch(`${ACCESS}${id}/`, { auto_sync: true });
+      await until(async () => (await allowed(id)).length === 2);
+      expect(await allowed(id)).toEqual(['tool://coming/comes excluded', 'tool://coming/stays automatic']);
+      await acme.owner.delete('/mcp/servers/coming');
+      await changing.close();
+    });
+
     it('takes nothing in without filters, nor while it is off', async () => {
       const [none, off] = [await newGrant(), await newGrant({ auto_sync: false, resource_filters: { tools: ['*'] } })];
       const on = await newGrant({ resource_filters: { tools: ['echo'] } });
