@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { canonicalJson, definitionDigest, sameJson } from './canonical-json.js';
+import { canonicalJson } from '../../platform/json/canonical-json.js';
+import { definitionDigest, sameJson } from './definition-json.js';
 import { changesBetween } from './definition-diff.js';
 
 it('names each place that changed, what was there and what is', () => {

@@ -1,5 +1,5 @@
 import { isObject, pointer } from '../../platform/schemas/schema-keywords.js';
-import { sameJson } from './canonical-json.js';
+import { sameJson } from './definition-json.js';
 
 export interface Change {
   /** JSON pointer (RFC 6901) into the definition. */

@@ -1,4 +1,4 @@
-import { sameJson } from './canonical-json.js';
+import { sameJson } from './definition-json.js';
 import type { Definition, DefinitionEntry, DefinitionKind, PromptDefinition } from './definition.entity.js';
 import { acceptsAllOf } from './schema-compatibility.js';
 import { claimedEffect, greaterEffect } from './tool-identity.js';

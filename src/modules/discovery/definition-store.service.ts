@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { storableJson } from '../../platform/json/canonical-json.js';
 import type { DiscoveredOn } from '../connections/connections.service.js';
-import { asStored, sameJson, storableJson } from './canonical-json.js';
+import { asStored, sameJson } from './definition-json.js';
 import type { Definition, DefinitionKind, PromptDefinition } from './definition.entity.js';
 import { claimedEffectOf, inForce, newlyPending, review, sameReview, type Reviewed } from './definition-review.js';
 import { itemOf, readItem, uriDigest, type DiscoveredItem } from './discovered-item.js';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { storableJson } from '../../platform/json/canonical-json.js';
 import type { DiscoveredOn } from '../connections/connections.service.js';
-import { storableJson } from './canonical-json.js';
 import type { DefinitionKind } from './definition.entity.js';
 import { claimedEffectOf } from './definition-review.js';
 import { chunks, DefinitionStoreService, type ReviewedRun } from './definition-store.service.js';

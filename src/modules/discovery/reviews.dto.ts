@@ -2,7 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, IsUUID, MaxLength, ValidateIf } from 'class-validator';
 import { MayBeLeftOut } from '../../platform/http/body-rules.js';
 import { PageQuery } from '../../platform/http/paging.js';
-import { definitionDigest } from './canonical-json.js';
+import { definitionDigest } from './definition-json.js';
 import { changesBetween, type Change } from './definition-diff.js';
 import {
   DEFINITION_KINDS,

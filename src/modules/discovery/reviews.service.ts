@@ -5,7 +5,7 @@ import { columns } from '../../platform/database/columns.js';
 import { Database } from '../../platform/database/transaction.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage } from '../../platform/http/paging.js';
-import { definitionDigest } from './canonical-json.js';
+import { definitionDigest } from './definition-json.js';
 import { DefinitionEntry } from './definition.entity.js';
 import { decide, sameReview } from './definition-review.js';
 import { DefinitionStoreService } from './definition-store.service.js';

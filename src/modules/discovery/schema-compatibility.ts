@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from '../../platform/schemas/schema-keywords.js';
-import { sameJson } from './canonical-json.js';
+import { sameJson } from './definition-json.js';
 
 type Schema = JsonObject | boolean;
 

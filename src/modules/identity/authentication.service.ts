@@ -1,7 +1,7 @@
 import { Injectable, OnModuleDestroy } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { AccessTokenService, type VerifiedToken } from '../../platform/auth/access-token.service.js';
-import type { Actor, OrganizationRole, WorkspaceRole } from '../../platform/auth/actor.js';
+import type { OrganizationRole, Principal, WorkspaceRole } from '../../platform/auth/actor.js';
 import { Environment } from '../../platform/config/environment.js';
 import { Database } from '../../platform/database/transaction.js';
 import { EventsService } from '../../platform/events/events.service.js';
@@ -31,7 +31,7 @@ interface TokenRow {
 }
 
 interface CachedRights {
-  actor: Actor;
+  actor: Principal;
   tokensValidFrom: Date | null;
   sessionAlive: boolean;
 }
@@ -58,7 +58,7 @@ const TOKEN_SQL = `
     JOIN organizations o ON o.id = w.organization_id AND o.deleted_at IS NULL
    WHERE t.id = $1 AND t.revoked_at IS NULL AND t.expires_at > now()`;
 
-/** From a bearer token to the actor behind it. */
+/** From a bearer token to whoever is behind it. */
 @Injectable()
 export class AuthenticationService implements OnModuleDestroy {
   private readonly rights: FreshCache<CachedRights>;
@@ -78,8 +78,8 @@ export class AuthenticationService implements OnModuleDestroy {
     this.rights.close();
   }
 
-  /** The actor of an `Authorization` header, null for anything but a genuine token of a living session of an active user. */
-  async authenticate(authorization: string | undefined): Promise<Actor | null> {
+  /** Who is behind an `Authorization` header, null for anything but a genuine token of a living session of an active user. */
+  async authenticate(authorization: string | undefined): Promise<Principal | null> {
     const token = authorization === undefined ? undefined : BEARER.exec(authorization)?.[1];
     if (token === undefined) return null;
     const verified = await this.tokens.verify(token);

@@ -3,8 +3,22 @@ import { forbidden, notFound } from '../http/domain-error.js';
 export type OrganizationRole = 'owner' | 'admin' | 'member';
 export type WorkspaceRole = 'manager' | 'member';
 
+/** Where a request comes from: what the audit trail and the ledger write down beside who acts. */
+export interface Origin {
+  readonly requestId: string;
+  /** Of the client, as far as proxies are trusted. */
+  readonly address: string;
+  /** Set while the request has claimed the key, see platform/http/idempotency.interceptor.ts. */
+  readonly idempotencyKey: string | null;
+}
+
+/** Who acts, by which request. */
+export interface Actor extends Principal {
+  readonly origin: Origin;
+}
+
 /** Who acts. Built from the database for every request (cached for seconds), never from claims of a token. */
-export interface Actor {
+export interface Principal {
   /** Null for a workspace token: an agent that is nobody in any organization. */
   readonly userId: string | null;
   /** The workspace token that acts, null for people. */
@@ -21,7 +35,7 @@ export interface Actor {
 }
 
 /** One name for whoever acts, for limits, upstream sessions and the log. */
-export function principalOf(actor: Actor): string {
+export function principalOf(actor: Principal): string {
   return actor.userId === null ? `token:${actor.tokenId}` : `user:${actor.userId}`;
 }
 

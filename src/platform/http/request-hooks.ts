@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isIPv6 } from 'node:net';
 import type { Logger } from 'pino';
-import { principalOf, type Actor } from '../auth/actor.js';
+import { principalOf, type Principal } from '../auth/actor.js';
 import type { MetricsService } from '../telemetry/metrics.service.js';
 import type { RequestLimits } from '../throttling/request-limits.js';
 import { DomainError } from './domain-error.js';
@@ -10,7 +10,7 @@ import { DomainError } from './domain-error.js';
 const UNLIMITED = /^\/(health|metrics|docs|docs-json|docs-yaml|\.well-known)(\/|\?|$)/;
 
 export interface RequestHooks {
-  authenticate(authorization: string | undefined): Promise<Actor | null>;
+  authenticate(authorization: string | undefined): Promise<Principal | null>;
   isDraining(): boolean;
   limits: RequestLimits;
   logger: Logger;
@@ -27,7 +27,9 @@ export function useRequestHooks(fastify: FastifyInstance, hooks: RequestHooks): 
     void reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     if (UNLIMITED.test(request.url)) return;
     void reply.header('cache-control', 'no-store');
-    request.actor = await hooks.authenticate(request.headers.authorization);
+    const principal = await hooks.authenticate(request.headers.authorization);
+    const origin = { requestId: request.id, address: request.ip, idempotencyKey: null };
+    request.actor = principal && { ...principal, origin };
     await limit(hooks.limits, request, reply);
   });
   // A connection that is kept alive would keep the server from closing.

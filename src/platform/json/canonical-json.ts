@@ -1,27 +1,9 @@
-import { createHash } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
-
-/** As it comes back from the database: characters that it has none for are replaced, what JSON has no word for is gone. */
-export function asStored<T>(value: T): T {
-  return JSON.parse(storableJson(value)) as T;
-}
-
-/** The order of properties says nothing. For values as JSON.parse makes them. */
-export function sameJson(left: unknown, right: unknown): boolean {
-  return isDeepStrictEqual(left, right);
-}
-
 /** One text for values that are the same: properties in the order of their names. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const members = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
   return `{${members.map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`).join(',')}}`;
-}
-
-/** Names a definition by what it says, so that nobody approves another one than was looked at. */
-export function definitionDigest(definition: unknown): string {
-  return createHash('sha256').update(canonicalJson(definition)).digest('base64url');
 }
 
 /**
