@@ -34,7 +34,7 @@ const SCHEMA = `
 const folder = await mkdtemp(path.join(os.tmpdir(), 'migrations-check-'));
 const server = await startEmbeddedPostgres({ folder, log: () => undefined, settings: { fsync: 'off' } });
 try {
-  process.env.DATABASE_URL = server.url;
+  process.env.DATABASE_URL = server.adminUrl;
   const { default: configured } = await import('../dist/ormconfig.js');
   await withMigrations(configured, undefined, async (all) => {
     const classes = all.migrations.map((migration) => migration.constructor);

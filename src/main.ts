@@ -15,7 +15,7 @@ const lifecycle = new Lifecycle(logger);
 try {
   const database = await openDatabase(environment, logger);
   await lifecycle.closeAtEnd(() => database.close());
-  await migrate(database.adminUrl);
+  await migrate(database);
   const app = await createApp(environment, database, logger);
   await lifecycle.closeAtEnd(() => app.close());
   await lifecycle.closeAtEnd((reason) => app.get(HealthService).drain(reason === 'SIGTERM' ? NOTICE_MS : 0));

@@ -10,7 +10,7 @@ const lifecycle = new Lifecycle(logger);
 try {
   const database = await openDatabase(environment, logger);
   await lifecycle.closeAtEnd(() => database.close());
-  const applied = await migrate(database.adminUrl);
+  const applied = await migrate(database);
   logger.info({ applied }, applied.length > 0 ? 'migrations applied' : 'the schema is up to date');
   await lifecycle.stop('done');
 } catch (error) {

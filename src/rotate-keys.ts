@@ -15,7 +15,8 @@ const lifecycle = new Lifecycle(logger);
 try {
   const database = await openDatabase(environment, logger);
   await lifecycle.closeAtEnd(() => database.close());
-  const dataSource = await new DataSource(dataSourceOptions(database.adminUrl, [])).initialize();
+  // It changes rows, as the product does, and nothing that needs the owner.
+  const dataSource = await new DataSource(dataSourceOptions(database.url, [])).initialize();
   await lifecycle.closeAtEnd(() => dataSource.destroy());
   // Operators put the new key first in ENCRYPTION_KEYS; a development installation makes one for itself.
   const keys = new KeyRing(

@@ -25,8 +25,8 @@ afterEach(async () => {
   await app.remove();
 });
 
-async function query<T extends object>({ url }: Launched, text: string): Promise<T[]> {
-  const client = new Client(url);
+async function query<T extends object>({ adminUrl }: Launched, text: string): Promise<T[]> {
+  const client = new Client(adminUrl);
   client.on('error', () => undefined);
   await client.connect();
   try {
@@ -53,7 +53,7 @@ async function eventually<T>(work: () => Promise<T>, accept: (result: T) => bool
 /** Inserts 1, 2, 3 ... one by one until the connection is lost, and says which were acknowledged. */
 async function insertUntilLost(server: Launched): Promise<{ acknowledged: () => number; lost: Promise<void> }> {
   await query(server, 'CREATE TABLE written (number int PRIMARY KEY)');
-  const client = new Client(server.url);
+  const client = new Client(server.adminUrl);
   client.on('error', () => undefined);
   await client.connect();
   let acknowledged = 0;

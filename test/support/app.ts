@@ -7,9 +7,10 @@ import { DataSource } from 'typeorm';
 import { createApp } from '../../src/bootstrap.js';
 import type { Environment } from '../../src/platform/config/environment.js';
 import { loadEnvironment } from '../../src/platform/config/load-environment.js';
+import { dataSourceOptions } from '../../src/platform/database/data-source.js';
 import { createLogger } from '../../src/platform/telemetry/logger.js';
 import { ApiClient } from './api-client.js';
-import { createTestDatabase } from './postgres.js';
+import { createTestDatabase, type TestDatabase } from './postgres.js';
 
 const ADMIN_PASSWORD = 'correct horse battery staple';
 
@@ -17,6 +18,7 @@ export interface TestApp {
   app: NestFastifyApplication;
   environment: Environment;
   url: string;
+  /** Of the owner of its database; the product itself connects as a role with fewer rights. */
   databaseUrl: string;
   /** Everything that was logged, one JSON object a line. */
   log: string[];
@@ -26,7 +28,7 @@ export interface TestApp {
   admin: ApiClient;
   /** Id of the Default organization. */
   organization: string;
-  /** Asks the database itself. */
+  /** Asks the database itself, as its owner. */
   query<Row = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>;
   /** Logs in. */
   as(username: string, password?: string): Promise<ApiClient>;
@@ -38,11 +40,12 @@ export interface TestApp {
  * @param beside another app whose database and generated secrets it shares, as a second replica or after a restart
  */
 export async function startApp(variables: Record<string, string> = {}, beside?: TestApp): Promise<TestApp> {
-  const database = beside ? { url: beside.databaseUrl, drop: async () => undefined } : await createTestDatabase();
+  const database = beside ? databaseOf(beside) : await createTestDatabase();
   const dataDir = beside?.environment.DATA_DIR ?? mkdtempSync(join(tmpdir(), 'mcp-control-plane-app-'));
   const environment = loadEnvironment({
     NODE_ENV: 'test',
-    DATABASE_URL: database.url,
+    DATABASE_URL: database.productUrl,
+    DATABASE_ADMIN_URL: database.url,
     DATA_DIR: dataDir,
     ADMIN_PASSWORD,
     THROTTLE_AUTHENTICATED: '1000000',
@@ -51,7 +54,7 @@ export async function startApp(variables: Record<string, string> = {}, beside?: 
   });
   const log: string[] = [];
   const logger = createLogger('info', { write: (line: string) => void log.push(line) });
-  const app = await createApp(environment, { url: database.url, adminUrl: database.url }, logger);
+  const app = await createApp(environment, { url: database.productUrl, adminUrl: database.url }, logger);
   await app.listen(0, '127.0.0.1');
   const url = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
   const anonymous = new ApiClient(url);
@@ -61,6 +64,8 @@ export async function startApp(variables: Record<string, string> = {}, beside?: 
   };
   const admin = await as('admin');
   const me = await admin.get('/api/v1/auth/me');
+  const owner = new DataSource({ ...dataSourceOptions(database.url, []), poolSize: 2 });
+  let connecting: Promise<DataSource> | null = null;
   return {
     app,
     environment,
@@ -70,12 +75,20 @@ export async function startApp(variables: Record<string, string> = {}, beside?: 
     anonymous,
     admin,
     organization: me.body.organizations[0].id,
-    query: (sql, values) => app.get(DataSource).query(sql, values),
+    query: async (sql, values) => {
+      if (!owner.isInitialized) await (connecting ??= owner.initialize());
+      return owner.query(sql, values);
+    },
     as,
     close: async () => {
       await app.close();
+      if (owner.isInitialized) await owner.destroy();
       await database.drop();
       if (!beside) rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+function databaseOf({ environment, databaseUrl }: TestApp): TestDatabase {
+  return { url: databaseUrl, productUrl: environment.DATABASE_URL ?? databaseUrl, drop: async () => undefined };
 }

@@ -10,6 +10,7 @@ export default async function setUp(): Promise<void> {
   const run = await startPostgresRun();
   globalThis.postgresRun = run;
   process.env.TEST_POSTGRES_URL = run.adminUrl;
+  process.env.TEST_POSTGRES_PRODUCT_URL = run.productUrl;
   process.env.TEST_POSTGRES_PREFIX = run.prefix;
   // Jest skips the teardown when it is interrupted. What a SIGKILL leaves is removed by the next run.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -27,6 +27,7 @@ export interface LaunchOptions {
 /** What a launched process says of its server. */
 export interface Launched {
   url: string;
+  adminUrl: string;
   pid: number;
   /** lines it has logged so far */
   lines: string[];
@@ -47,11 +48,11 @@ const [folder, settings] = process.argv.slice(2);
 const lines = [];
 try {
   const server = await startEmbeddedPostgres({ folder, settings: JSON.parse(settings), log: (line) => lines.push(line) });
-  const tell = () => process.send({ ready: { url: server.url, pid: server.pid(), lines } });
+  const tell = () => process.send({ ready: { url: server.url, adminUrl: server.adminUrl, pid: server.pid(), lines } });
   process.on('message', async (request) => {
     if (request === 'tell') return tell();
     await server.stop();
-    process.send({ ready: { url: server.url, pid: server.pid(), lines } }, () => process.disconnect());
+    process.send({ ready: { url: server.url, adminUrl: server.adminUrl, pid: server.pid(), lines } }, () => process.disconnect());
   });
   tell();
 } catch (error) {

@@ -8,9 +8,11 @@ import { processIdentity } from '../../src/platform/database/process-identity.js
 
 /** The PostgreSQL of one test run. */
 export interface PostgresRun {
-  /** of a superuser, or of an account that may create databases */
+  /** of a superuser, or of an account that may create databases and roles: the owner */
   adminUrl: string;
-  /** what the names of all databases of this run start with */
+  /** of the restricted role that the product runs as */
+  productUrl: string;
+  /** what the names of all databases and roles of this run start with */
   prefix: string;
   end(): Promise<void>;
 }
@@ -28,13 +30,17 @@ const FAST_SETTINGS = {
 /** A new embedded PostgreSQL in a temporary folder, or the server that DATABASE_URL names. */
 export async function startPostgresRun(databaseUrl = process.env.DATABASE_URL): Promise<PostgresRun> {
   const prefix = `mcp_test_${randomBytes(5).toString('hex')}`;
-  if (databaseUrl) return { adminUrl: databaseUrl, prefix, end: () => dropDatabases(databaseUrl, prefix) };
+  if (databaseUrl) {
+    const productUrl = await createRole(databaseUrl, `${prefix}_product`);
+    return { adminUrl: databaseUrl, productUrl, prefix, end: () => dropLeavings(databaseUrl, prefix) };
+  }
   await removeAbandoned();
   const identity = await processIdentity(process.pid);
   const folder = await mkdtemp(path.join(os.tmpdir(), `mcp-control-plane-test-${process.pid}-${identity}-`));
   const server = await startEmbeddedPostgres({ folder, log: () => undefined, settings: FAST_SETTINGS });
   return {
-    adminUrl: server.url,
+    adminUrl: server.adminUrl,
+    productUrl: server.url,
     prefix,
     end: async () => {
       await server.stop();
@@ -43,15 +49,38 @@ export async function startPostgresRun(databaseUrl = process.env.DATABASE_URL): 
   };
 }
 
-async function dropDatabases(adminUrl: string, prefix: string): Promise<void> {
-  const admin = new Client(adminUrl);
-  await admin.connect();
-  try {
-    const { rows } = await admin.query<{ datname: string }>(
+/** As the embedded server has one already, whose owner may not create roles. Returns its address. */
+async function createRole(adminUrl: string, name: string): Promise<string> {
+  const url = new URL(adminUrl);
+  url.username = name;
+  url.password = randomBytes(16).toString('hex');
+  await asAdmin(adminUrl, async (admin) => {
+    await admin.query(`CREATE ROLE "${name}" LOGIN PASSWORD '${url.password}' ROLE CURRENT_USER`);
+  });
+  return url.toString();
+}
+
+/** Databases first: their rights keep the roles. */
+async function dropLeavings(adminUrl: string, prefix: string): Promise<void> {
+  await asAdmin(adminUrl, async (admin) => {
+    const { rows: databases } = await admin.query<{ datname: string }>(
       'SELECT datname FROM pg_database WHERE starts_with(datname, $1)',
       [prefix],
     );
-    for (const { datname } of rows) await admin.query(`DROP DATABASE IF EXISTS "${datname}" WITH (FORCE)`);
+    for (const { datname } of databases) await admin.query(`DROP DATABASE IF EXISTS "${datname}" WITH (FORCE)`);
+    const { rows: roles } = await admin.query<{ rolname: string }>(
+      'SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)',
+      [prefix],
+    );
+    for (const { rolname } of roles) await admin.query(`DROP ROLE IF EXISTS "${rolname}"`);
+  });
+}
+
+async function asAdmin(adminUrl: string, work: (admin: Client) => Promise<void>): Promise<void> {
+  const admin = new Client(adminUrl);
+  await admin.connect();
+  try {
+    await work(admin);
   } finally {
     await admin.end();
   }

@@ -44,7 +44,13 @@ export class Product {
   }
 
   spawn(): void {
-    const env = { ...process.env, DATABASE_URL: '', THROTTLE_AUTHENTICATED: '1000000', THROTTLE_ANONYMOUS: '1000000' };
+    const env = {
+      ...process.env,
+      DATABASE_URL: '',
+      DATABASE_ADMIN_URL: '',
+      THROTTLE_AUTHENTICATED: '1000000',
+      THROTTLE_ANONYMOUS: '1000000',
+    };
     const child = spawn(process.execPath, ['dist/src/main.js'], {
       env: {
         ...env,

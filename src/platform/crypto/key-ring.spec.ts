@@ -53,6 +53,18 @@ describe('the key ring', () => {
     }
   });
 
+  it('binds the answer of an idempotency key to whose and which it is', () => {
+    const place: SealedPlace = { principal: 'user:1', idempotencyKey: 'k' };
+    const sealed = ring.seal('an answer', place);
+    expect(ring.open(sealed, place)).toBe('an answer');
+    for (const other of [
+      { principal: 'user:2', idempotencyKey: 'k' },
+      { principal: 'user:1', idempotencyKey: 'l' },
+      { organizationId: 'idempotency key', connectionId: 'user:1', field: 'k' },
+    ])
+      expect(() => ring.open(sealed, other)).toThrow(UnsealError);
+  });
+
   it('refuses every edit: a character changed, added, left out or cut off anywhere', () => {
     const sealed = ring.seal('{"api_token":"x"}', PLACE);
     const edits = fc

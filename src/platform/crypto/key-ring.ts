@@ -1,11 +1,20 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** What a ciphertext belongs to. Authenticated with it (AAD), so that a sealed value can't be moved to another row or field. */
-export interface SealedPlace {
+/** A field of a connection. */
+interface ConnectionPlace {
   organizationId: string;
   connectionId: string;
   field: string;
 }
+
+/** The answer that is kept for an idempotency key. */
+interface AnswerPlace {
+  principal: string;
+  idempotencyKey: string;
+}
+
+/** What a ciphertext belongs to. Authenticated with it (AAD), so that a sealed value can't be moved to another row or field. */
+export type SealedPlace = ConnectionPlace | AnswerPlace;
 
 /** The value was edited, moved, or sealed with a key that is not configured. */
 export class UnsealError extends Error {}
@@ -65,6 +74,44 @@ export class KeyRing {
     }
   }
 
+  /**
+   * HMAC-SHA256 of a text as `<key id>.<base64url>`, by a key that is derived for this purpose alone (HKDF, RFC 5869).
+   * The first key signs, every key verifies.
+   */
+  sign(text: string, purpose: string): string {
+    const id = this.sealingKeyId;
+    return `${id}.${this.mac(text, purpose, id).toString('base64url')}`;
+  }
+
+  /** Whether `sign` made this signature of this text, with a key that is still configured. */
+  verify(text: string, purpose: string, signature: string): boolean {
+    const [id = '', encoded = ''] = signature.split('.');
+    try {
+      const expected = this.mac(text, purpose, id);
+      const given = Buffer.from(encoded, 'base64url');
+      return given.length === expected.length && timingSafeEqual(given, expected);
+    } catch (error) {
+      if (error instanceof UnsealError) return false;
+      throw error;
+    }
+  }
+
+  /** Whether the key that made a signature is still configured; without it nobody can say what `verify` would. */
+  knowsKeyOf(signature: string): boolean {
+    try {
+      this.key(signature.split('.')[0] ?? '');
+      return true;
+    } catch (error) {
+      if (error instanceof UnsealError) return false;
+      throw error;
+    }
+  }
+
+  private mac(text: string, purpose: string, id: string): Buffer {
+    const key = Buffer.from(hkdfSync('sha256', this.key(id), '', purpose, 32));
+    return createHmac('sha256', key).update(text).digest();
+  }
+
   /** Id of the key that a value was sealed with. */
   static keyIdOf(sealed: string): string {
     return sealed.split('.')[1] ?? '';
@@ -94,7 +141,11 @@ function damaged(): UnsealError {
   return new UnsealError('the sealed value is damaged');
 }
 
-/** As JSON, so that no two places give the same bytes. */
+/** As JSON, and each kind of place in a shape of its own, so that no two places give the same bytes. */
 function additionalData(place: SealedPlace, keyId: string): Buffer {
-  return Buffer.from(JSON.stringify([place.organizationId, place.connectionId, place.field, keyId]));
+  const parts =
+    'principal' in place
+      ? [['idempotency key', place.principal, place.idempotencyKey], keyId]
+      : [place.organizationId, place.connectionId, place.field, keyId];
+  return Buffer.from(JSON.stringify(parts));
 }

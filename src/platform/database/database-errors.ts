@@ -1,7 +1,10 @@
 import { DomainError } from '../http/domain-error.js';
 
-/** SQLSTATE class 08 and 57P: the connection is gone, the server is starting, stopping or out of connections. */
-const UNAVAILABLE_STATES = /^(08...|57P0[1-5]|53300|53200|53100)$/;
+/**
+ * SQLSTATE class 08 and 57P: the connection is gone, the server is starting, stopping or out of connections. 57014: the
+ * operator has set a statement_timeout, or ended the statement.
+ */
+const UNAVAILABLE_STATES = /^(08...|57014|57P0[1-5]|53300|53200|53100)$/;
 const UNAVAILABLE_SYSTEM = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -11,8 +14,9 @@ const UNAVAILABLE_SYSTEM = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
 ]);
+/** The last one: a transaction whose connection was lost between two of its statements. */
 const UNAVAILABLE_TEXT =
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Driver not Connected/i;
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Driver not Connected|Query runner (was )?already released/i;
 
 interface PostgresError {
   code?: string;

@@ -1,14 +1,31 @@
+import { createHmac } from 'node:crypto';
 import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 
 /** Marks the one connection by which each process that uses the server says so to the others. */
 const KEEPER_NAME = 'mcp-control-plane keeper';
 
-/** Role and database of the product: not the superuser, as it would not be on a server that DATABASE_URL names. */
+/**
+ * Name of the database, and of the owner of all in it: not the superuser, as it would not be on a server that DATABASE_URL
+ * names.
+ */
 const OWNER = 'control_plane';
 
-/** What the product connects with. */
+/** What the running product connects as. It owns nothing, so that what is append-only is so for the product too. */
+const PRODUCT = 'control_plane_app';
+
+/** What the owner connects with: migrations, LISTEN and jobs. */
 export function ownerUrl(port: number, password: string): string {
   return `postgres://${OWNER}:${password}@127.0.0.1:${port}/${OWNER}`;
+}
+
+/** What the running product connects with. */
+export function productUrl(port: number, password: string): string {
+  return `postgres://${PRODUCT}:${productPassword(password)}@127.0.0.1:${port}/${OWNER}`;
+}
+
+/** Not a second secret to keep, and not one that opens the other roles: it can't be turned back. */
+function productPassword(password: string): string {
+  return createHmac('sha256', password).update(PRODUCT).digest('base64url');
 }
 
 /** A superuser's connection of the launcher itself, whose loss is no uncaught error. */
@@ -50,13 +67,20 @@ export async function countOtherKeepers(keeper: Client): Promise<number> {
   return rows[0]?.others ?? 0;
 }
 
-/** Creates the product's role and database where they are missing. It may create databases, which tests do. */
-export async function ensureOwner(client: Client, password: string): Promise<void> {
+/**
+ * Creates the two roles and the database where they are missing, also in a folder of a version that had one role only.
+ * The owner may create databases, which tests do. What the product may do is granted after migrations, see grant-rights.ts.
+ */
+export async function ensureRoles(client: Client, password: string): Promise<void> {
   const owner = escapeIdentifier(OWNER);
-  const roles = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [OWNER]);
-  if (roles.rowCount === 0) {
-    await client.query(`CREATE ROLE ${owner} LOGIN CREATEDB PASSWORD ${escapeLiteral(password)}`);
-  }
+  await ensureRole(client, OWNER, `LOGIN CREATEDB PASSWORD ${escapeLiteral(password)}`);
+  // The owner is a member of the other one, so as to see and end what the product has under way.
+  await ensureRole(client, PRODUCT, `LOGIN PASSWORD ${escapeLiteral(productPassword(password))} ROLE ${owner}`);
   const databases = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [OWNER]);
   if (databases.rowCount === 0) await client.query(`CREATE DATABASE ${owner} OWNER ${owner}`);
+}
+
+async function ensureRole(client: Client, name: string, options: string): Promise<void> {
+  const roles = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [name]);
+  if (roles.rowCount === 0) await client.query(`CREATE ROLE ${escapeIdentifier(name)} ${options}`);
 }

@@ -20,12 +20,22 @@ describe('the embedded PostgreSQL', () => {
     return rows[0]?.value;
   }
 
+  async function asSuperuser(where: string, statement: string): Promise<void> {
+    const [password, port] = await Promise.all(
+      ['password', 'port'].map((name) => readFile(path.join(where, name), 'utf8')),
+    );
+    const superuser = new Client(`postgres://postgres:${password}@127.0.0.1:${port}/postgres`);
+    await superuser.connect();
+    await superuser.query(statement);
+    await superuser.end();
+  }
+
   beforeAll(async () => {
     root = await mkdtemp(path.join(os.tmpdir(), 'embedded-postgres-'));
     // A name that a shell or a configuration file could misread.
     folder = path.join(root, "da ta's $HOME");
     server = await start();
-    client = new Client(server.url);
+    client = new Client(server.adminUrl);
     await client.connect();
   });
 
@@ -52,19 +62,42 @@ describe('the embedded PostgreSQL', () => {
     expect(mode & 0o777).toBe(process.platform === 'win32' ? 0o666 : 0o600);
   });
 
-  it('lets nobody in without the password', async () => {
-    const stranger = new Client(Object.assign(new URL(server.url), { password: 'guess' }).toString());
-
-    await expect(stranger.connect()).rejects.toMatchObject({ code: '28P01' });
+  it('lets nobody in without the password, nor the product as the owner with its own', async () => {
+    const { password } = new URL(server.url);
+    for (const [url, guess] of [
+      [server.url, 'guess'],
+      [server.adminUrl, 'guess'],
+      [server.adminUrl, password],
+    ] as const) {
+      const stranger = new Client(Object.assign(new URL(url), { password: guess }).toString());
+      await expect(stranger.connect()).rejects.toMatchObject({ code: '28P01' });
+    }
   });
 
-  it('gives the product a role that owns its database, may create others, and is no superuser', async () => {
+  it('has an owner of the database, who may create others and is no superuser', async () => {
     const { rows } = await client.query(
       'SELECT rolsuper, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = current_user',
     );
     await client.query('CREATE TABLE own (id int)');
 
     expect(rows).toEqual([{ rolsuper: false, rolcreatedb: true, rolcreaterole: false, rolbypassrls: false }]);
+  });
+
+  it('gives the product a role in the same database that owns nothing and may create nothing', async () => {
+    const product = new Client(server.url);
+    await product.connect();
+    const { rows } = await product.query(
+      `SELECT current_database() AS database, rolsuper OR rolcreatedb OR rolcreaterole OR rolbypassrls OR rolreplication AS may,
+              (SELECT count(*)::int FROM pg_shdepend WHERE refobjid = r.oid AND deptype = 'o') AS owns,
+              (SELECT count(*)::int FROM pg_auth_members WHERE member = r.oid) AS belongs
+         FROM pg_roles r WHERE rolname = current_user`,
+    );
+    await expect(product.query('CREATE TABLE own (id int)')).rejects.toMatchObject({ code: '42501' });
+    await expect(product.query('CREATE SCHEMA own')).rejects.toMatchObject({ code: '42501' });
+    await expect(product.query('CREATE DATABASE own')).rejects.toMatchObject({ code: '42501' });
+    await product.end();
+
+    expect(rows).toEqual([{ database: 'control_plane', may: false, owns: 0, belongs: 0 }]);
   });
 
   it('takes settings of the caller over its own', async () => {
@@ -84,27 +117,31 @@ describe('the embedded PostgreSQL', () => {
   it('is shared by all who start it in one folder, until the last one stops it', async () => {
     const second = await start();
 
-    expect([second.url, second.pid()]).toEqual([server.url, server.pid()]);
+    expect([second.url, second.adminUrl, second.pid()]).toEqual([server.url, server.adminUrl, server.pid()]);
     await second.stop();
     await second.stop();
     await expect(client.query('SELECT 1')).resolves.toBeDefined();
   });
 
-  it('has everything again after a stop, on the same port', async () => {
+  it('has everything again after a stop, on the same port, and the role of the product where it was missing', async () => {
     const other = path.join(root, 'other');
     const first = await start(other);
-    const writer = new Client(first.url);
+    const writer = new Client(first.adminUrl);
     await writer.connect();
     await writer.query('CREATE TABLE kept AS SELECT 7 AS seven');
     await writer.end();
+    await asSuperuser(other, 'DROP ROLE control_plane_app');
     await first.stop();
     expect((await readdir(other)).sort()).toEqual(['data', 'password', 'port', 'postgres.log']);
 
     const again = await start(other);
-    const reader = new Client(again.url);
+    const reader = new Client(again.adminUrl);
     await reader.connect();
     const { rows } = await reader.query('SELECT seven FROM kept');
     await reader.end();
+    const product = new Client(again.url);
+    await product.connect();
+    await product.end();
     await again.stop();
 
     expect(rows).toEqual([{ seven: 7 }]);

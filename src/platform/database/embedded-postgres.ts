@@ -2,7 +2,14 @@ import path from 'node:path';
 import type { Client } from 'pg';
 import { prepareBinaries, type Binaries } from './embedded-binaries.js';
 import { ensureInitialized, openCluster, type Cluster } from './embedded-cluster.js';
-import { connectAsSuperuser, countOtherKeepers, ensureOwner, keepAlive, ownerUrl } from './embedded-connection.js';
+import {
+  connectAsSuperuser,
+  countOtherKeepers,
+  ensureRoles,
+  keepAlive,
+  ownerUrl,
+  productUrl,
+} from './embedded-connection.js';
 import { launchServer, stopServer } from './embedded-launch.js';
 import { adoptServer, findServer, type Server } from './embedded-server.js';
 import { withFolderLock } from './folder-lock.js';
@@ -19,8 +26,10 @@ export interface EmbeddedPostgresOptions {
 }
 
 export interface EmbeddedPostgres {
-  /** Of the owner of the product's database, password included. The port stays while any process uses the server. */
+  /** Of the running product, which owns nothing; password included. The port stays while any process uses the server. */
   readonly url: string;
+  /** Of the owner of the same database. */
+  readonly adminUrl: string;
   /** Of the server that runs now, or ran last: a restart after a crash changes it. */
   pid(): number;
   /** Stops the server unless another process uses it too; the last one to leave stops it. */
@@ -74,6 +83,7 @@ async function stopAlone(cluster: Cluster, binaries: Binaries): Promise<void> {
 /** One process's use of the server: its keeper connection says so to other processes, its watch restarts it. */
 class WatchedServer implements EmbeddedPostgres {
   readonly url: string;
+  readonly adminUrl: string;
   private keeper: Client | undefined;
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> = Promise.resolve();
@@ -88,7 +98,8 @@ class WatchedServer implements EmbeddedPostgres {
     private readonly options: Required<EmbeddedPostgresOptions>,
     private server: Server,
   ) {
-    this.url = ownerUrl(server.port, password);
+    this.url = productUrl(server.port, password);
+    this.adminUrl = ownerUrl(server.port, password);
   }
 
   pid(): number {
@@ -103,7 +114,7 @@ class WatchedServer implements EmbeddedPostgres {
   /** Call it under the folder's lock: it completes what a new database needs. */
   async watch(): Promise<void> {
     const keeper = await this.keep();
-    await ensureOwner(keeper, this.password);
+    await ensureRoles(keeper, this.password);
     keepAlive(keeper, false);
     this.lookIn(WATCH.interval);
   }

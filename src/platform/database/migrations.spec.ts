@@ -51,29 +51,29 @@ describe('migrations', () => {
   it('are applied once, by one of the processes that start at the same moment', async () => {
     const both = [First1700000000001, Second1700000000002];
 
-    const applied = await Promise.all(Array.from({ length: 4 }, () => runMigrations(dataSource, both)));
+    const applied = await Promise.all(Array.from({ length: 4 }, () => runMigrations(dataSource, { migrations: both })));
 
     expect(applied.flat().sort()).toEqual(['First1700000000001', 'Second1700000000002']);
     expect(await tables()).toEqual(['first', 'second']);
-    await expect(runMigrations(dataSource, both)).resolves.toEqual([]);
+    await expect(runMigrations(dataSource, { migrations: both })).resolves.toEqual([]);
   });
 
   it('that fail leave those before them applied and nothing of themselves, and free the lock', async () => {
-    await expect(runMigrations(dataSource, [First1700000000001, Broken1700000000003])).rejects.toThrow(
+    await expect(runMigrations(dataSource, { migrations: [First1700000000001, Broken1700000000003] })).rejects.toThrow(
       /division by zero/,
     );
     expect(await tables()).toEqual(['first']);
 
-    await expect(runMigrations(dataSource, [First1700000000001, Second1700000000002])).resolves.toEqual([
-      'Second1700000000002',
-    ]);
+    await expect(runMigrations(dataSource, { migrations: [First1700000000001, Second1700000000002] })).resolves.toEqual(
+      ['Second1700000000002'],
+    );
   });
 
   it('are taken up by the next process when the one that applies them is cut off', async () => {
-    const cut = runMigrations(dataSource, [First1700000000001]);
+    const cut = runMigrations(dataSource, { migrations: [First1700000000001] });
     cut.catch(() => undefined);
     await dataSource.initialize();
-    const next = runMigrations(dataSource, [First1700000000001]);
+    const next = runMigrations(dataSource, { migrations: [First1700000000001] });
     const holders =
       "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted AND datname = current_database()";
     let [holder] = [] as { pid: number }[];

@@ -5,6 +5,7 @@ import type { Environment } from '../config/environment.js';
 import { assertSupportedServer, dataSourceOptions } from './data-source.js';
 import type { DatabaseAddresses } from './database.module.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
+import { roleAt } from './grant-rights.js';
 import { runMigrations } from './migrations.js';
 
 export interface OpenDatabase extends DatabaseAddresses {
@@ -25,15 +26,20 @@ export async function openDatabase(environment: Environment, logger: Logger): Pr
     folder: join(environment.DATA_DIR, 'postgres'),
     log: (line, details) => logger.info({ context: 'embedded-postgres', ...details }, line),
   });
-  return { url: embedded.url, adminUrl: embedded.url, close: () => embedded.stop() };
+  return { url: embedded.url, adminUrl: embedded.adminUrl, close: () => embedded.stop() };
 }
 
-/** Brings the schema up to date; safe in several processes at once. Returns the names of what was applied. */
-export async function migrate(adminUrl: string): Promise<string[]> {
+/**
+ * Brings the schema and the rights of the product's role up to date; safe in several processes at once.
+ * @returns the names of what was applied
+ */
+export async function migrate({ url, adminUrl }: DatabaseAddresses): Promise<string[]> {
+  // First, so that a wrong address shows before the schema changes.
+  const productRole = url === adminUrl ? undefined : await roleAt(url);
   const dataSource = await new DataSource(dataSourceOptions(adminUrl, [])).initialize();
   try {
     await assertSupportedServer(dataSource);
-    return await runMigrations(dataSource);
+    return await runMigrations(dataSource, { productRole });
   } finally {
     await dataSource.destroy();
   }

@@ -10,6 +10,8 @@ const DATABASE_DEADLINE_MS = 2_000;
 @Injectable()
 export class HealthService {
   private draining = false;
+  /** The question that the database has not answered yet. */
+  private asked: Promise<boolean> | null = null;
 
   get isDraining(): boolean {
     return this.draining;
@@ -34,14 +36,19 @@ export class HealthService {
   /** @throws DomainError `unavailable` naming what is missing */
   async assertReady(): Promise<{ status: 'ready' }> {
     if (this.draining) throw new DomainError('unavailable', 'This process is shutting down', { status: 'draining' }, 1);
-    const answered = await Promise.race([
-      this.database.manager.query('SELECT 1').then(
-        () => true,
-        () => false,
-      ),
-      delay(DATABASE_DEADLINE_MS, false, { ref: false }),
-    ]);
+    const answered = await Promise.race([this.askDatabase(), delay(DATABASE_DEADLINE_MS, false, { ref: false })]);
     if (!answered) throw new DomainError('unavailable', 'The database does not answer', { database: 'down' }, 2);
     return { status: 'ready' };
+  }
+  /** One question at a time, whoever probes: a database that hangs must not hold a connection of the pool for each probe. */
+  private askDatabase(): Promise<boolean> {
+    this.asked ??= this.database.manager
+      .query('SELECT 1')
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => (this.asked = null));
+    return this.asked;
   }
 }
