@@ -11,9 +11,12 @@ import { DatabaseModule, type DatabaseAddresses } from './platform/database/data
 import { EgressModule } from './platform/egress/egress.module.js';
 import { HealthModule } from './platform/health/health.module.js';
 import { ErrorFilter } from './platform/http/error.filter.js';
+import { IdempotencyInterceptor } from './platform/http/idempotency/idempotency.interceptor.js';
+import { IdempotencyModule } from './platform/http/idempotency/idempotency.module.js';
 import { PageInterceptor } from './platform/http/paging.js';
 import { requestValidation } from './platform/http/validation.js';
 import { JobsModule } from './platform/jobs/jobs.module.js';
+import { ProcessesModule } from './platform/processes/processes.module.js';
 import { SchemasModule } from './platform/schemas/schemas.module.js';
 import { TelemetryModule } from './platform/telemetry/telemetry.module.js';
 import { ThrottlingModule } from './platform/throttling/throttling.module.js';
@@ -26,10 +29,14 @@ export class AppModule {
       imports: [
         ConfigModule.with(environment),
         DatabaseModule.at(database),
+        // Right after the database: global modules start in this order and stop in the opposite one, so that the process counts
+        // as alive before any of its work begins, and until all of it has ended.
+        ProcessesModule,
         AuthModule,
         CryptoModule,
         EgressModule,
         HealthModule,
+        IdempotencyModule,
         JobsModule,
         McpModule,
         SchemasModule,
@@ -41,6 +48,8 @@ export class AppModule {
         // Before it, for every request and also for unknown paths: platform/http/request-hooks.ts signs in and counts.
         { provide: APP_GUARD, useClass: AuthorizationGuard },
         { provide: APP_PIPE, useFactory: requestValidation },
+        // Outside of the other, so that what it keeps is the body as it is sent.
+        { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
         { provide: APP_INTERCEPTOR, useClass: PageInterceptor },
         { provide: APP_FILTER, useClass: ErrorFilter },
       ],

@@ -74,6 +74,7 @@ async function configureApp(app: NestFastifyApplication, environment: Environmen
         'X-RateLimit-Reset',
         'Retry-After',
         'Location',
+        'Idempotent-Replayed',
       ],
     });
   }

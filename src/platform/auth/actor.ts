@@ -8,7 +8,7 @@ export interface Origin {
   readonly requestId: string;
   /** Of the client, as far as proxies are trusted. */
   readonly address: string;
-  /** Set while the request has claimed the key, see platform/http/idempotency.interceptor.ts. */
+  /** Set while the request has claimed the key, see platform/http/idempotency/idempotency.interceptor.ts. */
   readonly idempotencyKey: string | null;
 }
 
@@ -37,6 +37,11 @@ export interface Principal {
 /** One name for whoever acts, for limits, upstream sessions and the log. */
 export function principalOf(actor: Principal): string {
   return actor.userId === null ? `token:${actor.tokenId}` : `user:${actor.userId}`;
+}
+
+/** The id of whoever acts: of the user, or of the workspace token. */
+export function principalId({ userId, tokenId }: Principal): string {
+  return userId ?? tokenId ?? '';
 }
 
 /** @throws DomainError 403 for a workspace token: only people can do this */

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { validate as isUuid } from 'uuid';
 import { ApiErrors } from '../http/openapi.js';
 import { DomainError, invalid } from '../http/domain-error.js';
-import type { Actor } from './actor.js';
+import type { Actor, Origin } from './actor.js';
 
 /** `signed-in`: any valid token. `operator`: the people who run the installation. Roles inside an organization are checked by the services, which know the row. */
 export type Right = 'signed-in' | 'operator';
@@ -68,3 +68,9 @@ export function actorOf(context: ExecutionContext): Actor {
 export const CurrentActor = createParamDecorator((_data: unknown, context: ExecutionContext): Actor =>
   actorOf(context),
 );
+
+/** Where an operation comes from that nobody is signed in for: a login. */
+export const RequestOrigin = createParamDecorator((_data: unknown, context: ExecutionContext): Origin => {
+  const { id, ip } = context.switchToHttp().getRequest<FastifyRequest>();
+  return { requestId: id, address: ip, idempotencyKey: null };
+});

@@ -50,7 +50,12 @@ function statusOf(error: unknown): number | undefined {
   return typeof status === 'number' && status < 500 ? status : undefined;
 }
 
-/** Writes the one error body of the API: `{error, message, details, request_id}`. */
+/** The one error body of the API. */
+export function errorBody({ code, message, details }: DomainError, requestId: string): Record<string, unknown> {
+  return { error: code, message, details, request_id: requestId };
+}
+
+/** Answers with {@link errorBody} and the headers that go with it. */
 export function sendError(reply: FastifyReply, request: FastifyRequest, error: DomainError): void {
   const status = ERROR_STATUS[error.code];
   if (status === 401) void reply.header('www-authenticate', 'Bearer realm="mcp-control-plane"');
@@ -59,7 +64,7 @@ export function sendError(reply: FastifyReply, request: FastifyRequest, error: D
   void reply
     .status(status)
     .header('content-type', 'application/json; charset=utf-8')
-    .send({ error: error.code, message: error.message, details: error.details, request_id: request.id });
+    .send(errorBody(error, request.id));
 }
 
 /** The one place where errors become HTTP answers. */

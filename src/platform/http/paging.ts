@@ -13,6 +13,8 @@ import { toInteger } from './query-values.js';
 
 export const DEFAULT_PAGE = 100;
 export const LARGEST_PAGE = 500;
+/** Lists of history say in `X-Total-Count` how many rows there are up to this many: counting all of them would take longer than reading. */
+export const MOST_COUNTED = 10_000;
 
 /** The query parameters of every list. */
 export class PageQuery {
@@ -74,11 +76,11 @@ export async function readPage<Row extends { id: string | number }, Entity exten
   return new Page<Row>(items, total, rows.length > page.limit && last ? encodeCursor(last.id) : null);
 }
 
-function encodeCursor(id: string | number): string {
+export function encodeCursor(id: string | number): string {
   return Buffer.from(String(id)).toString('base64url');
 }
 
-function decodeCursor(cursor: string, kind: 'uuid' | 'integer'): string {
+export function decodeCursor(cursor: string, kind: 'uuid' | 'integer'): string {
   const id = Buffer.from(cursor, 'base64url').toString();
   const fits = kind === 'uuid' ? isUuid(id) : /^\d{1,10}$/.test(id) && Number(id) <= LARGEST_INTEGER;
   if (!fits || encodeCursor(id) !== cursor)
