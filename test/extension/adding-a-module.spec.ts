@@ -49,7 +49,7 @@ describe('adding a module', () => {
     rmSync(copy, { recursive: true, force: true });
   }, 60_000);
 
-  it('takes a folder, a line and a migration, and it has rights, paging, errors and documentation like all others', async () => {
+  it('takes a folder, a line and a migration, and it has rights, paging, errors, audit trail and documentation like all others', async () => {
     if (!product) throw new Error('not started');
     const { client } = product;
     const organization = (await client.get('/api/v1/auth/me')).body.organizations[0].id as string;
@@ -64,6 +64,8 @@ describe('adding a module', () => {
     expect([written.status, written.body]).toEqual([201, { id: expect.any(String), text: 'Ask Jane' }]);
     const list = await client.get(notes);
     expect([list.body, list.headers.get('x-total-count')]).toEqual([[written.body], '1']);
+    const trail = await client.get('/api/v1/mcp/audit/?action=note.created');
+    expect(trail.body).toMatchObject([{ object: { type: 'note', id: written.body.id }, after: written.body }]);
     expect((await client.withToken('wrong').get(notes)).status).toBe(401);
     expect((await client.post(notes, { text: '', surprise: 1 })).body.details.fields).toHaveProperty('surprise');
     expect((await client.get('/api/v1/mcp/connections/no-id/notes/')).status).toBe(404);

@@ -7,7 +7,14 @@ import { Database } from '../../platform/database/transaction.js';
 import { EventsService } from '../../platform/events/events.service.js';
 import { FreshCache } from '../../platform/events/fresh-cache.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
-import { RegistryService, type RenderedTransport, type ServerTypeDefinition } from '../registry/registry.service.js';
+import {
+  priceOf,
+  RegistryService,
+  type Price,
+  type PriceBook,
+  type RenderedTransport,
+  type ServerTypeDefinition,
+} from '../registry/registry.service.js';
 import { SERVER_TYPE_CHANGED } from '../registry/registry.events.js';
 import { ConnectionSettingsService } from './connection-settings.service.js';
 import { Connection } from './connection.entity.js';
@@ -23,6 +30,7 @@ interface Reachable {
   target: Omit<UpstreamTarget, 'principal'>;
   shared: boolean;
   isActive: boolean;
+  prices: PriceBook;
 }
 
 /** From a connection's id to what the pool needs to reach its server. */
@@ -64,6 +72,15 @@ export class ConnectionTargetsService implements OnModuleDestroy {
     return { ...target, principal: shared ? SHARED_PRINCIPAL : principal };
   }
 
+  /**
+   * What a call costs: by the connection's own price book where it has one, else by that of its type.
+   * @param tool its name at the server; null for anything but a tool
+   * @throws as {@link forCall}
+   */
+  async priceOf(connectionId: string, tool: string | null): Promise<Price> {
+    return priceOf((await this.reachable(connectionId)).prices, tool);
+  }
+
   /** For tests and discovery, which also work while the connection is switched off. */
   async forInspection(connectionId: string): Promise<UpstreamTarget> {
     return { ...(await this.reachable(connectionId)).target, principal: SHARED_PRINCIPAL };
@@ -100,6 +117,7 @@ export class ConnectionTargetsService implements OnModuleDestroy {
       target: describe(row.id, row.organizationId, this.settings.open(type, row), row.configOptions),
       shared: type.sessionScope === 'connection',
       isActive: row.isActive,
+      prices: row.priceBook ?? type.priceBook,
     };
   }
 }

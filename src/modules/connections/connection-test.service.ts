@@ -2,7 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { UpstreamPool } from '../../mcp/upstream-pool.js';
 import { UpstreamError } from '../../mcp/upstream.js';
 import type { Actor } from '../../platform/auth/actor.js';
+import { Database } from '../../platform/database/transaction.js';
 import { DomainError } from '../../platform/http/domain-error.js';
+import { AuditService } from '../audit/audit.service.js';
 import { ConnectionTargetsService } from './connection-targets.service.js';
 import { ConnectionsService } from './connections.service.js';
 import type { TestResponse } from './connections.dto.js';
@@ -11,16 +13,32 @@ import type { TestResponse } from './connections.dto.js';
 @Injectable()
 export class ConnectionTestService {
   constructor(
+    private readonly database: Database,
     private readonly connections: ConnectionsService,
     private readonly targets: ConnectionTargetsService,
     private readonly pool: UpstreamPool,
+    private readonly audit: AuditService,
   ) {}
 
   async test(actor: Actor, id: string): Promise<TestResponse> {
-    await this.connections.inspectable(actor, id);
+    const { organizationId } = await this.connections.inspectable(actor, id);
+    const result = await this.probe(id);
+    const { success, details } = result;
+    await this.database.transaction(async (transaction) => {
+      await this.connections.recordContact(id, success, transaction.manager);
+      await this.audit.record(transaction, actor, {
+        organizationId,
+        action: 'connection.tested',
+        object: { type: 'connection', id },
+        after: { success, ...(success ? {} : { reason: details.reason }) },
+      });
+    });
+    return result;
+  }
+
+  private async probe(id: string): Promise<TestResponse> {
     try {
       const server = await this.pool.probe(await this.targets.forInspection(id), {});
-      await this.connections.recordContact(id, true);
       return {
         success: true,
         message: 'Connection successful',
@@ -33,9 +51,7 @@ export class ConnectionTestService {
         },
       };
     } catch (error) {
-      const failure = describeFailure(error);
-      await this.connections.recordContact(id, false);
-      return { success: false, message: failure.message, details: failure.details };
+      return { success: false, ...describeFailure(error) };
     }
   }
 }

@@ -10,7 +10,7 @@ import {
 } from 'typeorm';
 import { Organization } from '../identity/organization.entity.js';
 import { User } from '../identity/user.entity.js';
-import { ServerType } from '../registry/server-type.entity.js';
+import { ServerType, type PriceBook } from '../registry/server-type.entity.js';
 
 /** What the last contact with the server said. */
 export type ConnectionStatus = 'disconnected' | 'connected' | 'error';
@@ -70,6 +70,10 @@ export class Connection {
   /** Its annotations may lower a tool's effect, as they may where the type says so. */
   @Column('boolean', { name: 'trust_annotations', default: false })
   trustAnnotations: boolean;
+
+  /** What its calls cost, instead of what its type says; null: as its type says. */
+  @Column('json', { name: 'price_book', nullable: true })
+  priceBook: PriceBook | null;
 
   @Column('text', { default: 'disconnected' })
   status: ConnectionStatus;

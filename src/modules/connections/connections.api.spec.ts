@@ -102,6 +102,7 @@ describe('connections', () => {
       config_options: { timeout: 60 },
       tool_review: 'review',
       trust_annotations: false,
+      price_book: null,
     });
 
     it('creates one from the request word for word, its server as a number or as a string, without DNS', async () => {

@@ -16,6 +16,7 @@ import {
   type TestResponse,
 } from './connections.dto.js';
 import { ConnectionsService } from './connections.service.js';
+import { NewConnectionsService } from './new-connections.service.js';
 
 const CONNECTION = {
   id: '123e4567-e89b-12d3-a456-426614174000',
@@ -32,6 +33,7 @@ const CONNECTION = {
   config_options: { timeout: 60 },
   tool_review: 'review',
   trust_annotations: false,
+  price_book: null,
 };
 const TESTED = {
   success: true,
@@ -46,6 +48,7 @@ const connectionId = new UuidParameter('connection');
 export class ConnectionsController {
   constructor(
     private readonly connections: ConnectionsService,
+    private readonly creation: NewConnectionsService,
     private readonly changes: ConnectionChangesService,
     private readonly tests: ConnectionTestService,
   ) {}
@@ -63,7 +66,7 @@ export class ConnectionsController {
   @ApiExample(201, CONNECTION)
   @ApiErrors(400, 403, 404, 409)
   create(@CurrentActor() actor: Actor, @Body() body: CreateConnection): Promise<ConnectionResponse> {
-    return this.connections.create(actor, body);
+    return this.creation.create(actor, body);
   }
 
   @Get(':id')
@@ -91,7 +94,7 @@ export class ConnectionsController {
   @ApiOperation({ summary: 'Delete a server connection' })
   @ApiErrors(403, 404)
   remove(@CurrentActor() actor: Actor, @Param('id', connectionId) id: string): Promise<void> {
-    return this.connections.remove(actor, id);
+    return this.changes.remove(actor, id);
   }
 
   @Put(':id/credentials')

@@ -17,6 +17,7 @@ import { IsStorable, lowerCased, MayBeLeftOut } from '../../platform/http/body-r
 import { AsSent, trimmed } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import { toBoolean, toInteger } from '../../platform/http/query-values.js';
+import { toPriceBookResponse, type PriceBook, type PriceBookResponse } from '../registry/registry.service.js';
 import { TOOL_REVIEWS, type ConnectionStatus, type ToolReview } from './connection.entity.js';
 
 const LARGEST_ID = 2_147_483_647;
@@ -42,8 +43,8 @@ export class ListConnections extends PageQuery {
   is_active?: boolean;
 }
 
-/** How far the server's word is taken. */
-class TrustFields {
+/** How far the server's word is taken, and what its calls cost. */
+class TermsFields {
   @ApiPropertyOptional({
     enum: TOOL_REVIEWS,
     description: '`review`: new and changed tools, prompts and instructions wait for approval; `trust`: they do not',
@@ -56,9 +57,22 @@ class TrustFields {
   @MayBeLeftOut()
   @IsBoolean()
   trust_annotations?: boolean;
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: true,
+    nullable: true,
+    description:
+      'What calls cost, instead of what the type says; null: as the type says. Changing it changes nothing that was charged',
+    example: { per_call: 0.001, per_megabyte: 0.05, tools: { search: 0.01 } },
+  })
+  @IsOptional()
+  @AsSent()
+  @IsObject()
+  price_book?: Record<string, unknown> | null;
 }
 
-export class CreateConnection extends TrustFields {
+export class CreateConnection extends TermsFields {
   @ApiProperty({ type: 'integer', example: 1, description: 'Server registry ID, as a number or a string' })
   @Transform(toInteger)
   @IsInt()
@@ -108,7 +122,7 @@ export class CreateConnection extends TrustFields {
   config_options?: Record<string, unknown>;
 }
 
-export class UpdateConnection extends TrustFields {
+export class UpdateConnection extends TermsFields {
   @ApiPropertyOptional({ example: 'Acme Jira' })
   @MayBeLeftOut()
   @Transform(trimmed)
@@ -173,6 +187,7 @@ export interface ConnectionResponse {
   config_options: Record<string, unknown>;
   tool_review: ToolReview;
   trust_annotations: boolean;
+  price_book: PriceBookResponse | null;
 }
 
 /** Columns of a row as the list reads them. Credentials are not among them. */
@@ -191,10 +206,13 @@ export interface ConnectionRow {
   created_by: string | null;
   username: string | null;
   slug: string;
+  /** Without query. */
+  server_url: string;
   status: ConnectionStatus;
   config_options: Record<string, unknown>;
   tool_review: ToolReview;
   trust_annotations: boolean;
+  price_book: PriceBook | null;
 }
 
 export function toConnectionResponse(row: ConnectionRow): ConnectionResponse {
@@ -214,7 +232,13 @@ export function toConnectionResponse(row: ConnectionRow): ConnectionResponse {
     config_options: row.config_options,
     tool_review: row.tool_review,
     trust_annotations: row.trust_annotations,
+    price_book: row.price_book && toPriceBookResponse(row.price_book),
   };
+}
+
+/** What the audit trail says of a connection: also where its credentials go. */
+export function toConnectionFacts(row: ConnectionRow): Record<string, unknown> {
+  return { ...toConnectionResponse(row), server_url: row.server_url };
 }
 
 export interface TestResponse {

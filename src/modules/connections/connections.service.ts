@@ -1,9 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { IsNull, type SelectQueryBuilder } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
+import { IsNull, type EntityManager, type SelectQueryBuilder } from 'typeorm';
 import { organizationIds, requireRole, type Actor, type OrganizationRole } from '../../platform/auth/actor.js';
-import { columns } from '../../platform/database/columns.js';
-import { isForeignKeyViolation, nameTaken, violatedUniqueIndex } from '../../platform/database/database-errors.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage } from '../../platform/http/paging.js';
@@ -13,41 +10,20 @@ import {
   type DeclaredResource,
   type ServerTypeDefinition,
 } from '../registry/registry.service.js';
-import { ConnectionSettingsService, type CheckedSettings } from './connection-settings.service.js';
-import { Connection, type ToolReview } from './connection.entity.js';
-import { connectionChanged } from './connections.events.js';
+import { Connection } from './connection.entity.js';
 import {
-  CreateConnection,
   ListConnections,
   toConnectionResponse,
   type ConnectionResponse,
   type ConnectionRow,
 } from './connections.dto.js';
-import { slugFrom } from './slug.js';
 
-/** Everything a new connection is made of. */
-export interface NewConnection {
-  id: string;
-  organizationId: string;
-  type: ServerTypeDefinition;
-  connectionName: string;
-  description: string;
-  /** Left out: derived from the name. */
-  slug?: string;
-  settings: CheckedSettings;
-  connected: boolean;
-  /** Left out: its definitions are reviewed, its annotations not believed. */
-  toolReview?: ToolReview | undefined;
-  trustAnnotations?: boolean | undefined;
-}
-
-/** Members read, owners and admins edit (connection-changes.service.ts); nobody reads credentials. */
+/** Members read, owners and admins edit (new-connections.service.ts, connection-changes.service.ts); nobody reads credentials. */
 @Injectable()
 export class ConnectionsService {
   constructor(
     private readonly database: Database,
     private readonly registry: RegistryService,
-    private readonly settings: ConnectionSettingsService,
   ) {}
 
   async list(actor: Actor, query: ListConnections): Promise<Page<ConnectionResponse>> {
@@ -60,33 +36,12 @@ export class ConnectionsService {
   }
 
   async get(actor: Actor, id: string): Promise<ConnectionResponse> {
-    const row = await this.visible(actor).andWhere('c.id = :id', { id }).getRawOne<ConnectionRow>();
-    if (!row) throw notFound('connection', id);
-    return toConnectionResponse(row);
+    return toConnectionResponse(await only(this.visible(actor), id));
   }
 
-  async create(actor: Actor, body: CreateConnection): Promise<ConnectionResponse> {
-    requireRole(actor, body.organization, 'admin');
-    const type = await this.usableType(actor, body.organization, body.server);
-    const connection: NewConnection = {
-      id: uuidv7(),
-      organizationId: body.organization,
-      type,
-      connectionName: body.connection_name,
-      description: body.description ?? '',
-      settings: await this.settings.check(type, body.auth_data, body.config_options ?? {}),
-      connected: false,
-      toolReview: body.tool_review,
-      trustAnnotations: body.trust_annotations,
-    };
-    await this.database.transaction((transaction) => this.insert(actor, transaction, connection));
-    return this.get(actor, connection.id);
-  }
-
-  /** Leaves a tombstone without credentials; what was discovered on it disappears with it. */
-  async remove(actor: Actor, id: string): Promise<void> {
-    const current = await this.required(actor, id, 'admin');
-    await this.store(current, { deletedAt: new Date(), serverTypeId: null, sealedAuth: '', isActive: false });
+  /** A row as it is now, and stays until the end of the transaction. @throws DomainError 404 */
+  held({ manager }: Transaction, actor: Actor, id: string): Promise<ConnectionRow> {
+    return only(this.visible(actor, manager).setLock('for_no_key_update', undefined, ['c']), id);
   }
 
   /**
@@ -145,65 +100,9 @@ export class ConnectionsService {
     return type;
   }
 
-  async insert(actor: Actor, transaction: Transaction, connection: NewConnection): Promise<void> {
-    const { id, organizationId, settings } = connection;
-    const slug = connection.slug ?? (await freeSlug(transaction, organizationId, connection.connectionName));
-    await transaction.manager
-      .insert(
-        Connection,
-        columns<Connection>({
-          id,
-          organizationId,
-          slug,
-          serverTypeId: connection.type.id,
-          connectionName: connection.connectionName,
-          description: connection.description,
-          configOptions: settings.options,
-          sealedAuth: this.settings.seal(settings.auth, organizationId, id),
-          addressDigest: settings.addressDigest,
-          serverUrl: settings.rendered.displayUrl,
-          createdById: actor.userId,
-          toolReview: connection.toolReview,
-          trustAnnotations: connection.trustAnnotations,
-          ...(connection.connected ? { status: 'connected' as const, lastConnected: new Date() } : {}),
-        }),
-      )
-      .catch((error: unknown) => {
-        // The type was deleted a moment ago.
-        if (isForeignKeyViolation(error)) throw notFound('server', connection.type.id);
-        return nameConflict(error, connection.slug === undefined ? 'connection_name' : 'server_name');
-      });
-  }
-
-  /** Changes a living connection and tells every replica. @throws DomainError 404, 409 `name_taken` */
-  async store(current: Connection, changes: Partial<Connection>): Promise<void> {
-    if (!(await this.storeIf(current, changes))) throw notFound('connection', current.id);
-  }
-
-  /**
-   * @param sealedAuth only while these are the stored credentials: every change of settings seals them anew
-   * @returns whether there was such a living connection
-   */
-  storeIf(current: Connection, changes: Partial<Connection>, sealedAuth?: string): Promise<boolean> {
-    const { id, organizationId } = current;
-    const unchanged = sealedAuth === undefined ? {} : { sealedAuth };
-    return this.database.transaction(async (transaction) => {
-      const { affected } = await transaction.manager
-        .update(
-          Connection,
-          { id, organizationId, deletedAt: IsNull(), ...unchanged },
-          columns<Connection>({ id, ...changes }),
-        )
-        .catch((error: unknown) => nameConflict(error, 'connection_name'));
-      if (affected !== 1) return false;
-      await transaction.publish(connectionChanged(id, organizationId));
-      return true;
-    });
-  }
-
   /** What the last contact said; not an edit, so no revision and no event. */
-  async recordContact(id: string, reached: boolean): Promise<void> {
-    await this.database.manager
+  async recordContact(id: string, reached: boolean, manager = this.database.manager): Promise<void> {
+    await manager
       .createQueryBuilder()
       .update(Connection)
       .set({
@@ -215,16 +114,16 @@ export class ConnectionsService {
       .execute();
   }
 
-  private living(actor: Actor): SelectQueryBuilder<Connection> {
-    return this.database.manager
+  private living(actor: Actor, manager: EntityManager = this.database.manager): SelectQueryBuilder<Connection> {
+    return manager
       .createQueryBuilder(Connection, 'c')
       .where('c.deleted_at IS NULL AND c.organization_id = ANY(:organizations)', {
         organizations: organizationIds(actor),
       });
   }
 
-  private visible(actor: Actor): SelectQueryBuilder<Connection> {
-    return this.living(actor)
+  private visible(actor: Actor, manager?: EntityManager): SelectQueryBuilder<Connection> {
+    return this.living(actor, manager)
       .innerJoin('c.serverType', 't')
       .innerJoin('c.organization', 'o')
       .leftJoin('c.createdBy', 'u')
@@ -243,10 +142,12 @@ export class ConnectionsService {
         'c.created_by AS created_by',
         'u.username AS username',
         'c.slug AS slug',
+        'c.server_url AS server_url',
         'c.status AS status',
         'c.config_options AS config_options',
         'c.tool_review AS tool_review',
         'c.trust_annotations AS trust_annotations',
+        'c.price_book AS price_book',
       ]);
   }
 }
@@ -273,22 +174,8 @@ export function discoveredOn(
   };
 }
 
-function nameConflict(error: unknown, nameField: string): never {
-  const index = violatedUniqueIndex(error) ?? '';
-  return nameTaken(index, index === 'connections_slug_key' ? 'server_id' : nameField)(error);
-}
-
-/** The first free one of `acme-jira`, `acme-jira-2`, ...; the lock keeps two creations from choosing the same. */
-async function freeSlug(transaction: Transaction, organizationId: string, name: string): Promise<string> {
-  const wish = slugFrom(name);
-  await transaction.manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`slug:${organizationId}`]);
-  const rows = await transaction.manager.query<{ slug: string }[]>(
-    'SELECT slug FROM connections WHERE organization_id = $1 AND deleted_at IS NULL AND starts_with(slug, $2)',
-    [organizationId, wish],
-  );
-  const taken = new Set(rows.map((row) => row.slug));
-  for (let number = 1; ; number++) {
-    const slug = number === 1 ? wish : `${wish}-${number}`;
-    if (!taken.has(slug)) return slug;
-  }
+async function only(rows: SelectQueryBuilder<Connection>, id: string): Promise<ConnectionRow> {
+  const row = await rows.andWhere('c.id = :id', { id }).getRawOne<ConnectionRow>();
+  if (!row) throw notFound('connection', id);
+  return row;
 }

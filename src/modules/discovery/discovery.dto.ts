@@ -2,7 +2,7 @@ import { ApiPropertyOptional } from '@nestjs/swagger';
 import { ArrayMaxSize, IsArray, IsInt, IsString, Max, MaxLength, Min } from 'class-validator';
 import { MayBeLeftOut } from '../../platform/http/body-rules.js';
 import type { DiscoveryStatus } from './discovery-run.entity.js';
-import type { RunOutcome } from './discovery-runner.service.js';
+import type { RunOutcome } from './discovery-runs.service.js';
 
 const MOST_TYPES = 50;
 const MOST_RESULTS = 20_000;

@@ -1,11 +1,13 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { AuditModule } from '../audit/audit.module.js';
 import { ConnectionsModule } from '../connections/connections.module.js';
 import { DefinitionEntry } from './definition.entity.js';
 import { DefinitionStoreService } from './definition-store.service.js';
 import { DiscoveryController } from './discovery.controller.js';
 import { DiscoveryRun } from './discovery-run.entity.js';
 import { DiscoveryRunnerService } from './discovery-runner.service.js';
+import { DiscoveryRunsService } from './discovery-runs.service.js';
 import { DiscoveryService } from './discovery.service.js';
 import { DiscoveryStoreService } from './discovery-store.service.js';
 import { Resource } from './resource.entity.js';
@@ -19,11 +21,12 @@ import { Tool } from './tool.entity.js';
 
 /** What connected servers offer. */
 @Module({
-  imports: [TypeOrmModule.forFeature([Resource, Tool, DefinitionEntry, DiscoveryRun]), ConnectionsModule],
+  imports: [TypeOrmModule.forFeature([Resource, Tool, DefinitionEntry, DiscoveryRun]), AuditModule, ConnectionsModule],
   controllers: [DiscoveryController, ReviewsController, ToolReviewController],
   providers: [
     DefinitionStoreService,
     DiscoveryRunnerService,
+    DiscoveryRunsService,
     DiscoveryService,
     DiscoveryStoreService,
     ResourcesService,

@@ -11,6 +11,7 @@ import { Page, PageQuery, readPage } from '../../platform/http/paging.js';
 import { ConnectionsService } from '../connections/connections.service.js';
 import { EVERYTHING, type DiscoveryScope } from './discovery-collector.js';
 import { DiscoveryRunnerService } from './discovery-runner.service.js';
+import { DiscoveryRunsService } from './discovery-runs.service.js';
 import { DiscoveryRun } from './discovery-run.entity.js';
 import {
   DiscoverRequest,
@@ -39,6 +40,7 @@ export class DiscoveryService implements OnApplicationShutdown {
     private readonly database: Database,
     private readonly connections: ConnectionsService,
     private readonly runner: DiscoveryRunnerService,
+    private readonly announced: DiscoveryRunsService,
     events: EventsService,
   ) {
     this.listChanges = events.on([UPSTREAM_LIST_CHANGED], (event) => this.followChange(event.connection_id));
@@ -53,9 +55,9 @@ export class DiscoveryService implements OnApplicationShutdown {
 
   async discover(actor: Actor, connectionId: string, request: DiscoverRequest): Promise<DiscoverResponse> {
     await this.connections.inspectable(actor, connectionId);
-    const runId = await this.runner.announce(connectionId);
+    const runId = await this.announced.announce(connectionId);
     try {
-      return toDiscoverResponse(await this.runner.run(runId, connectionId, scopeOf(request)));
+      return toDiscoverResponse(await this.runner.run(actor, runId, connectionId, scopeOf(request)));
     } catch (error) {
       throw upstreamFailure(error);
     }
@@ -68,7 +70,7 @@ export class DiscoveryService implements OnApplicationShutdown {
     request: DiscoverRequest,
   ): Promise<DiscoveryRunResponse> {
     await this.connections.inspectable(actor, connectionId);
-    return this.getRun(actor, connectionId, await this.runInBackground(connectionId, scopeOf(request)));
+    return this.getRun(actor, connectionId, await this.runInBackground(actor, connectionId, scopeOf(request)));
   }
 
   async listRuns(actor: Actor, connectionId: string, page: PageQuery): Promise<Page<DiscoveryRunResponse>> {
@@ -89,7 +91,7 @@ export class DiscoveryService implements OnApplicationShutdown {
   private followChange(connectionId: unknown): void {
     if (typeof connectionId !== 'string' || this.following.has(connectionId)) return;
     const timer = setTimeout(() => {
-      this.runInBackground(connectionId, EVERYTHING, () => this.following.delete(connectionId)).catch(
+      this.runInBackground(null, connectionId, EVERYTHING, () => this.following.delete(connectionId)).catch(
         (error: Error) => {
           this.following.delete(connectionId);
           this.logger.warn({ connection: connectionId, reason: error.message }, 'a discovery could not be announced');
@@ -100,13 +102,14 @@ export class DiscoveryService implements OnApplicationShutdown {
   }
 
   private async runInBackground(
+    actor: Actor | null,
     connectionId: string,
     scope: DiscoveryScope,
     onEnd: () => void = () => undefined,
   ): Promise<string> {
-    const runId = await this.runner.announce(connectionId);
+    const runId = await this.announced.announce(connectionId);
     const running = this.runner
-      .run(runId, connectionId, scope, this.shutdown.signal)
+      .run(actor, runId, connectionId, scope, this.shutdown.signal)
       .catch((error: Error) =>
         this.logger.warn({ connection: connectionId, run: runId, reason: error.message }, 'a discovery failed'),
       )

@@ -47,6 +47,13 @@ export interface ResourceOutline {
 
 const IN_SCOPE = '(r.organization_id = ANY(:organizations) OR r.id = ANY(:resourceIds))';
 
+/** A URI that can be read: of a listed resource, or (without an id of its own) the expansion of a listed template. */
+export interface OfferedUri {
+  resourceId: number | null;
+  /** The row of the resource, or of the template. */
+  listedAs: number;
+}
+
 /** What was discovered. Who may see which rows of it is for the caller to say. */
 @Injectable()
 export class ResourcesService {
@@ -89,17 +96,19 @@ export class ResourcesService {
     return row;
   }
 
-  /** The row of a listed URI, null for the expansion of a listed template, undefined for any other. */
-  async findByUri(connectionId: string, uri: string): Promise<number | null | undefined> {
+  /** What a URI means on a connection; undefined where nothing that is listed offers it. */
+  async findByUri(connectionId: string, uri: string): Promise<OfferedUri | undefined> {
     const row = await this.ofConnection(connectionId, 'resource')
       .andWhere('r.uri_digest = :digest', { digest: uriDigest(uri) })
       .select('r.id', 'id')
       .getRawOne<{ id: number }>();
-    if (row) return row.id;
+    if (row) return { resourceId: row.id, listedAs: row.id };
     const templates = await this.ofConnection(connectionId, 'resource_template')
-      .select('r.resource_uri', 'uri')
-      .getRawMany<{ uri: string }>();
-    return templates.some((template) => isExpansionOf(template.uri, uri)) ? null : undefined;
+      .select(['r.id AS id', 'r.resource_uri AS uri'])
+      .orderBy('r.id')
+      .getRawMany<{ id: number; uri: string }>();
+    const template = templates.find((each) => isExpansionOf(each.uri, uri));
+    return template && { resourceId: null, listedAs: template.id };
   }
 
   listOfConnection(connectionId: string, scope: RowScope, page: PageQuery): Promise<Page<ServerResourceRow>> {

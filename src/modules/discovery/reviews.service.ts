@@ -5,6 +5,7 @@ import { columns } from '../../platform/database/columns.js';
 import { Database } from '../../platform/database/transaction.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage } from '../../platform/http/paging.js';
+import { AuditService } from '../audit/audit.service.js';
 import { definitionDigest } from './definition-json.js';
 import { DefinitionEntry } from './definition.entity.js';
 import { decide, sameReview } from './definition-review.js';
@@ -30,6 +31,7 @@ export class ReviewsService {
   constructor(
     private readonly database: Database,
     private readonly definitions: DefinitionStoreService,
+    private readonly audit: AuditService,
   ) {}
 
   async list(actor: Actor, query: ListReviews): Promise<Page<ReviewResponse>> {
@@ -57,15 +59,14 @@ export class ReviewsService {
    */
   async decide(actor: Actor, id: number, { action, digest }: Decide): Promise<ReviewResponse> {
     const { connection_id: connectionId, organization_id: organizationId } = await this.required(actor, id, 'admin');
-    await this.database.transaction(async (transaction) => {
+    return this.database.transaction(async (transaction) => {
       const { manager } = transaction;
       // Discoveries write under the same lock: what is decided on is what is stored.
       await manager.query('SELECT 1 FROM connections WHERE id = $1 FOR NO KEY UPDATE', [connectionId]);
-      const row = await this.rows(manager, [organizationId]).andWhere('d.id = :id', { id }).getRawOne<ReviewRow>();
-      if (!row) throw notFound('review', id);
+      const row = await this.only(manager, [organizationId], id);
       requireSame(row, digest);
       const decided = decide(row, row.latest, action);
-      if (sameReview(row, decided)) return;
+      if (sameReview(row, decided)) return toReviewResponse(row);
       await manager.update(
         DefinitionEntry,
         { id, organizationId },
@@ -73,21 +74,33 @@ export class ReviewsService {
       );
       await this.definitions.show(manager, row.server_id, { ...decided, kind: row.kind, resourceId: row.resource_id });
       await transaction.publish(toolChanged(connectionId, organizationId, row.resource_id ?? 0));
+      const after = toReviewResponse(await this.only(manager, [organizationId], id));
+      await this.audit.record(transaction, actor, {
+        organizationId,
+        action: action === 'approve' ? 'definition.approved' : 'definition.rejected',
+        object: { type: 'definition', id },
+        before: { ...toReviewResponse(row) },
+        after: { ...after },
+      });
+      return after;
     });
-    return this.review(actor, id);
   }
 
-  async review(actor: Actor, id: number): Promise<ReviewResponse> {
-    return toReviewResponse(await this.required(actor, id, 'member'));
+  /** @param manager of the transaction that is changing it */
+  async review(actor: Actor, id: number, manager = this.database.manager): Promise<ReviewResponse> {
+    return toReviewResponse(await this.only(manager, organizationIds(actor), id));
   }
 
   /** @throws DomainError 404, 403 when the role is too low */
   private async required(actor: Actor, id: number, least: OrganizationRole): Promise<ReviewRow> {
-    const row = await this.rows(this.database.manager, organizationIds(actor))
-      .andWhere('d.id = :id', { id })
-      .getRawOne<ReviewRow>();
-    if (!row) throw notFound('review', id);
+    const row = await this.only(this.database.manager, organizationIds(actor), id);
     requireRole(actor, row.organization_id, least, 'review', String(id));
+    return row;
+  }
+
+  private async only(manager: EntityManager, organizations: readonly string[], id: number): Promise<ReviewRow> {
+    const row = await this.rows(manager, organizations).andWhere('d.id = :id', { id }).getRawOne<ReviewRow>();
+    if (!row) throw notFound('review', id);
     return row;
   }
 

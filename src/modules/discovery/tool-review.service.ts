@@ -3,6 +3,7 @@ import { hasRole, requireRole, type Actor, type OrganizationRole } from '../../p
 import { canBeAnId, candidateOrganizations, theOnly } from '../../platform/auth/organization-choice.js';
 import { Database } from '../../platform/database/transaction.js';
 import { notFound } from '../../platform/http/domain-error.js';
+import { AuditService } from '../audit/audit.service.js';
 import { DefinitionEntry } from './definition.entity.js';
 import { toolChanged } from './discovery.events.js';
 import type { Decide, DiffResponse, ReviewResponse, SetEffect } from './reviews.dto.js';
@@ -22,6 +23,7 @@ export class ToolReviewService {
   constructor(
     private readonly database: Database,
     private readonly reviews: ReviewsService,
+    private readonly audit: AuditService,
   ) {}
 
   async diff(actor: Actor, toolId: string, organization: string | undefined): Promise<DiffResponse> {
@@ -43,20 +45,27 @@ export class ToolReviewService {
     organization: string | undefined,
     { effect }: SetEffect,
   ): Promise<ReviewResponse> {
-    const { reviewId, resourceId, connectionId, organizationId } = await this.required(
-      actor,
-      toolId,
-      organization,
-      'admin',
-    );
-    await this.database.transaction(async (transaction) => {
-      const [, changed] = await transaction.manager.query<[unknown, number]>(
-        'UPDATE tools SET effect_override = $3 WHERE resource_id = $1 AND organization_id = $2 AND effect_override IS DISTINCT FROM $3',
-        [resourceId, organizationId, effect],
-      );
-      if (changed > 0) await transaction.publish(toolChanged(connectionId, organizationId, resourceId));
+    const tool = await this.required(actor, toolId, organization, 'admin');
+    const { reviewId, resourceId, connectionId, organizationId } = tool;
+    const its = [resourceId, organizationId];
+    return this.database.transaction(async (transaction) => {
+      const { manager } = transaction;
+      await manager.query('SELECT 1 FROM tools WHERE resource_id = $1 AND organization_id = $2 FOR NO KEY UPDATE', its);
+      const before = await this.reviews.review(actor, reviewId, manager);
+      if (before.effect_override === effect) return before;
+      const set = 'UPDATE tools SET effect_override = $3 WHERE resource_id = $1 AND organization_id = $2';
+      await manager.query(set, [...its, effect]);
+      await transaction.publish(toolChanged(connectionId, organizationId, resourceId));
+      const after = await this.reviews.review(actor, reviewId, manager);
+      await this.audit.record(transaction, actor, {
+        organizationId,
+        action: 'tool.effect_changed',
+        object: { type: 'tool', id: toolId },
+        before: { ...before },
+        after: { ...after },
+      });
+      return after;
     });
-    return this.reviews.review(actor, reviewId);
   }
 
   /** Also of a connection that is switched off. Where the id exists in several organizations, those count that the actor administers. */

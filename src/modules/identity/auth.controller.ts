@@ -1,7 +1,8 @@
 import { Body, Controller, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { Actor } from '../../platform/auth/actor.js';
-import { CurrentActor, Public, Requires } from '../../platform/auth/decorators.js';
+import type { Actor, Origin } from '../../platform/auth/actor.js';
+import { CurrentActor, Public, RequestOrigin, Requires } from '../../platform/auth/decorators.js';
+import { ShowsSecret } from '../../platform/http/idempotency/idempotent-operations.js';
 import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
 import { ChangePassword, Credentials, RefreshRequest, type MeResponse, type TokenPair } from './auth.dto.js';
 import { ProfileService } from './profile.service.js';
@@ -39,26 +40,29 @@ export class AuthController {
 
   @Public()
   @Post('login')
+  @ShowsSecret()
   @HttpCode(200)
   @ApiOperation({ summary: 'Log in with user name and password' })
   @ApiExample(200, TOKENS)
   @ApiErrors(400, 401, 429)
-  login(@Body() body: Credentials): Promise<TokenPair> {
-    return this.sessions.login(body);
+  login(@RequestOrigin() origin: Origin, @Body() body: Credentials): Promise<TokenPair> {
+    return this.sessions.login(origin, body);
   }
 
   @Public()
   @Post('refresh')
+  @ShowsSecret()
   @HttpCode(200)
   @ApiOperation({ summary: 'Exchange a refresh token for new tokens; using one twice ends the session' })
   @ApiExample(200, TOKENS)
   @ApiErrors(400, 401, 429)
-  refresh(@Body() body: RefreshRequest): Promise<TokenPair> {
-    return this.sessions.refresh(body.refresh_token);
+  refresh(@RequestOrigin() origin: Origin, @Body() body: RefreshRequest): Promise<TokenPair> {
+    return this.sessions.refresh(origin, body.refresh_token);
   }
 
   @Requires('signed-in')
   @Post('logout')
+  @ShowsSecret()
   @NoContent()
   @ApiOperation({ summary: 'End the session of this token' })
   logout(@CurrentActor() actor: Actor): Promise<void> {

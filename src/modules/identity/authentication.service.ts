@@ -6,7 +6,9 @@ import { Environment } from '../../platform/config/environment.js';
 import { Database } from '../../platform/database/transaction.js';
 import { EventsService } from '../../platform/events/events.service.js';
 import { FreshCache } from '../../platform/events/fresh-cache.js';
+import { AuditService } from '../audit/audit.service.js';
 import { IDENTITY_CHANGED } from './identity.events.js';
+import { toUserResponse, type UserRow } from './users.dto.js';
 import { WorkspaceTokensService } from './workspace-tokens.service.js';
 
 /** Upper bound for stale rights should an invalidation be lost; normally NOTIFY ends them within milliseconds. */
@@ -68,6 +70,7 @@ export class AuthenticationService implements OnModuleDestroy {
     private readonly database: Database,
     private readonly environment: Environment,
     private readonly workspaceTokens: WorkspaceTokensService,
+    private readonly audit: AuditService,
     events: EventsService,
   ) {
     // Rights hang together (a workspace's organization, an operator's users), so a change forgets them all: they are cheap to read.
@@ -151,12 +154,22 @@ export class AuthenticationService implements OnModuleDestroy {
   private async provision(token: VerifiedToken): Promise<ActorRow | undefined> {
     if (token.issuedBy !== 'provider' || !this.environment.JWT_AUTO_PROVISION || token.subject.length > 255)
       return undefined;
-    // Two first requests at once: one of them makes the user, both find it.
-    await this.database.manager.query(
-      `INSERT INTO users (id, username) VALUES ($1, $2)
-       ON CONFLICT (lower(username)) WHERE deleted_at IS NULL DO NOTHING`,
-      [uuidv7(), token.subject],
-    );
+    await this.database.transaction(async (transaction) => {
+      // Two first requests at once: one of them makes the user, both find it.
+      const [created] = await transaction.manager.query<UserRow[]>(
+        `INSERT INTO users (id, username) VALUES ($1, $2)
+         ON CONFLICT (lower(username)) WHERE deleted_at IS NULL DO NOTHING
+         RETURNING id, username, email, is_operator, is_active, created_at`,
+        [uuidv7(), token.subject],
+      );
+      if (!created) return;
+      await this.audit.record(transaction, null, {
+        organizationId: null,
+        action: 'user.created',
+        object: { type: 'user', id: created.id },
+        after: { ...toUserResponse(created) },
+      });
+    });
     return this.readRights(token);
   }
 }

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { AuditModule } from '../audit/audit.module.js';
 import { AuthController } from './auth.controller.js';
 import { AuthenticationService } from './authentication.service.js';
 import { FirstStartService } from './first-start.service.js';
@@ -37,6 +38,7 @@ import { WorkspacesService } from './workspaces.service.js';
       Session,
       RefreshToken,
     ]),
+    AuditModule,
   ],
   controllers: [
     AuthController,

@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import type { SelectQueryBuilder } from 'typeorm';
+import type { EntityManager, SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { organizationIds, requireUser, type Actor } from '../../platform/auth/actor.js';
 import { nameTaken } from '../../platform/database/database-errors.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { forbidden, notFound } from '../../platform/http/domain-error.js';
+import { IdempotencyService } from '../../platform/http/idempotency/idempotency.service.js';
 import { Page, PageQuery, readPage } from '../../platform/http/paging.js';
+import { AuditService, type Change } from '../audit/audit.service.js';
 import { identityChanged } from './identity.events.js';
 import { Membership } from './membership.entity.js';
 import { Organization } from './organization.entity.js';
@@ -18,14 +20,19 @@ import {
 } from './organizations.dto.js';
 import { User } from './user.entity.js';
 
-export type RemovalStep = (transaction: Transaction, organizationId: string) => Promise<void>;
+/** @returns what it changed, for the audit trail: it is written at the end of the transaction */
+export type RemovalStep = (transaction: Transaction, organizationId: string) => Promise<Change[]>;
 
 /** Operators see and edit every organization; everybody else sees their own. */
 @Injectable()
 export class OrganizationsService {
   private readonly removals: RemovalStep[] = [];
 
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly audit: AuditService,
+    private readonly idempotency: IdempotencyService,
+  ) {}
 
   /** What modules further along the ladder have to undo with an organization, in the same transaction. */
   onRemoval(step: RemovalStep): void {
@@ -38,42 +45,61 @@ export class OrganizationsService {
     );
   }
 
-  async get(actor: Actor, id: string): Promise<OrganizationResponse> {
-    const row = await this.visible(actor).andWhere('o.id = :id', { id }).getRawOne<OrganizationRow>();
-    if (!row) throw notFound('organization', id);
-    return toOrganizationResponse(row);
+  get(actor: Actor, id: string): Promise<OrganizationResponse> {
+    return only(this.visible(actor), id);
   }
 
   async create(actor: Actor, body: CreateOrganization): Promise<OrganizationResponse> {
     const id = uuidv7();
-    const owner = body.owner ?? requireUser(actor);
-    await this.database
+    const ownerId = body.owner ?? requireUser(actor);
+    return this.database
       .transaction(async (transaction) => {
-        const known = await transaction.manager.existsBy(User, { id: owner, isActive: true });
-        if (!known) throw notFound('user', owner);
+        const owner = await transaction.manager.findOneBy(User, { id: ownerId, isActive: true });
+        if (!owner) throw notFound('user', ownerId);
         await transaction.manager.insert(Organization, { id, name: body.name });
-        await transaction.manager.insert(Membership, { organizationId: id, userId: owner, role: 'owner' });
-        await transaction.publish(identityChanged(owner));
+        await transaction.manager.insert(Membership, { organizationId: id, userId: ownerId, role: 'owner' });
+        await transaction.publish(identityChanged(ownerId));
+        const created = await this.held(transaction, actor, id);
+        await this.idempotency.answer(transaction, actor, created);
+        await this.audit.record(transaction, actor, changeOf('created', id, { after: { ...created } }));
+        await this.audit.record(transaction, actor, {
+          organizationId: id,
+          action: 'member.added',
+          object: { type: 'membership', id: ownerId },
+          after: { user: { id: ownerId, username: owner.username }, role: 'owner' },
+        });
+        return created;
       })
       .catch(nameTaken('organizations_name_key', 'name'));
-    return this.get(actor, id);
   }
 
   async update(actor: Actor, id: string, body: UpdateOrganization): Promise<OrganizationResponse> {
     await this.editable(actor, id);
-    await this.database.manager
-      .update(Organization, { id }, { name: body.name })
+    return this.database
+      .transaction(async (transaction) => {
+        const before = await this.held(transaction, actor, id);
+        await transaction.manager.update(Organization, { id }, { name: body.name });
+        const after = await this.held(transaction, actor, id);
+        await this.audit.record(
+          transaction,
+          actor,
+          changeOf('updated', id, { before: { ...before }, after: { ...after } }),
+        );
+        return after;
+      })
       .catch(nameTaken('organizations_name_key', 'name'));
-    return this.get(actor, id);
   }
 
   /** Leaves a tombstone; everything inside disappears with it, its history stays. */
   async remove(actor: Actor, id: string): Promise<void> {
     await this.editable(actor, id);
     await this.database.transaction(async (transaction) => {
+      const before = await this.held(transaction, actor, id);
       await transaction.manager.update(Organization, { id }, { deletedAt: new Date() });
-      for (const step of this.removals) await step(transaction, id);
+      const changes = [changeOf('deleted', id, { before: { ...before } })];
+      for (const step of this.removals) changes.push(...(await step(transaction, id)));
       await transaction.publish(identityChanged(null));
+      for (const change of changes) await this.audit.record(transaction, actor, change);
     });
   }
 
@@ -82,8 +108,13 @@ export class OrganizationsService {
     if (!actor.isOperator) throw forbidden('Only an operator may change an organization');
   }
 
-  private visible(actor: Actor): SelectQueryBuilder<Organization> {
-    const query = this.database.manager
+  /** As it is now, and stays until the end of the transaction. */
+  private held({ manager }: Transaction, actor: Actor, id: string): Promise<OrganizationResponse> {
+    return only(this.visible(actor, manager).setLock('for_no_key_update', undefined, ['o']), id);
+  }
+
+  private visible(actor: Actor, manager: EntityManager = this.database.manager): SelectQueryBuilder<Organization> {
+    const query = manager
       .createQueryBuilder(Organization, 'o')
       .select(['o.id AS id', 'o.name AS name', 'o.created_at AS created_at'])
       .where('o.deleted_at IS NULL');
@@ -91,4 +122,14 @@ export class OrganizationsService {
       ? query
       : query.andWhere('o.id = ANY(:organizations)', { organizations: organizationIds(actor) });
   }
+}
+
+async function only(rows: SelectQueryBuilder<Organization>, id: string): Promise<OrganizationResponse> {
+  const row = await rows.andWhere('o.id = :id', { id }).getRawOne<OrganizationRow>();
+  if (!row) throw notFound('organization', id);
+  return toOrganizationResponse(row);
+}
+
+function changeOf(verb: string, id: string, states: Pick<Change, 'before' | 'after'>): Change {
+  return { organizationId: id, action: `organization.${verb}`, object: { type: 'organization', id }, ...states };
 }

@@ -35,8 +35,8 @@ export class UsersController {
   @ApiOperation({ summary: 'Create a user' })
   @ApiExample(201, USER)
   @ApiErrors(400, 409)
-  create(@Body() body: CreateUser): Promise<UserResponse> {
-    return this.users.create(body);
+  create(@CurrentActor() actor: Actor, @Body() body: CreateUser): Promise<UserResponse> {
+    return this.users.create(actor, body);
   }
 
   @Get(':id')
@@ -51,16 +51,20 @@ export class UsersController {
   @ApiOperation({ summary: 'Change a user' })
   @ApiExample(200, USER)
   @ApiErrors(400, 404, 409)
-  update(@Param('id', userId) id: string, @Body() body: UpdateUser): Promise<UserResponse> {
-    return this.users.update(id, body);
+  update(
+    @CurrentActor() actor: Actor,
+    @Param('id', userId) id: string,
+    @Body() body: UpdateUser,
+  ): Promise<UserResponse> {
+    return this.users.update(actor, id, body);
   }
 
   @Put(':id/password')
   @NoContent()
   @ApiOperation({ summary: 'Set a password; ends all sessions of the user' })
   @ApiErrors(400, 404)
-  setPassword(@Param('id', userId) id: string, @Body() body: SetPassword): Promise<void> {
-    return this.users.setPassword(id, body.password);
+  setPassword(@CurrentActor() actor: Actor, @Param('id', userId) id: string, @Body() body: SetPassword): Promise<void> {
+    return this.users.setPassword(actor, id, body.password);
   }
 
   @Delete(':id')

@@ -1,13 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import type { SelectQueryBuilder } from 'typeorm';
+import type { EntityManager, SelectQueryBuilder } from 'typeorm';
 import type { Actor } from '../../platform/auth/actor.js';
 import { violatedUniqueIndex } from '../../platform/database/database-errors.js';
-import { Database } from '../../platform/database/transaction.js';
+import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { DomainError, invalid, notFound } from '../../platform/http/domain-error.js';
+import { IdempotencyService } from '../../platform/http/idempotency/idempotency.service.js';
 import { Page, PageQuery, readPage } from '../../platform/http/paging.js';
+import { AuditService } from '../audit/audit.service.js';
 import { identityChanged } from './identity.events.js';
 import { Membership } from './membership.entity.js';
-import { findUser } from './organization-members.service.js';
+import { findUser, memberOfWorkspace } from './organization-members.service.js';
 import { toMemberResponse, type MemberResponse, type MemberRow } from './organizations.dto.js';
 import { WorkspaceMember } from './workspace-member.entity.js';
 import { AddWorkspaceMember, UpdateWorkspaceMember } from './workspaces.dto.js';
@@ -19,6 +21,8 @@ export class WorkspaceMembersService {
   constructor(
     private readonly database: Database,
     private readonly workspaces: WorkspacesService,
+    private readonly audit: AuditService,
+    private readonly idempotency: IdempotencyService,
   ) {}
 
   async list(actor: Actor, workspaceId: string, page: PageQuery): Promise<Page<MemberResponse>> {
@@ -30,7 +34,7 @@ export class WorkspaceMembersService {
 
   async add(actor: Actor, workspaceId: string, body: AddWorkspaceMember): Promise<MemberResponse> {
     const organizationId = await this.workspaces.organizationOfManaged(actor, workspaceId);
-    const userId = await this.database.transaction(async (transaction) => {
+    return this.database.transaction(async (transaction) => {
       const user = await findUser(transaction, body.username);
       // The row is locked, so that leaving the organization at the same moment can't leave a stranger in the workspace.
       const membership = user
@@ -49,9 +53,16 @@ export class WorkspaceMembersService {
           });
         });
       await transaction.publish(identityChanged(membership.userId));
-      return membership.userId;
+      const added = await this.held(transaction, workspaceId, membership.userId);
+      await this.idempotency.answer(transaction, actor, added);
+      await this.audit.record(transaction, actor, {
+        organizationId,
+        action: 'workspace_member.added',
+        object: memberOfWorkspace(workspaceId, membership.userId),
+        after: { ...added },
+      });
+      return added;
     });
-    return this.get(workspaceId, userId);
   }
 
   async update(
@@ -60,32 +71,53 @@ export class WorkspaceMembersService {
     userId: string,
     body: UpdateWorkspaceMember,
   ): Promise<MemberResponse> {
-    await this.workspaces.organizationOfManaged(actor, workspaceId);
-    await this.get(workspaceId, userId);
-    await this.database.transaction(async (transaction) => {
+    const organizationId = await this.workspaces.organizationOfManaged(actor, workspaceId);
+    return this.database.transaction(async (transaction) => {
+      const before = await this.held(transaction, workspaceId, userId);
       await transaction.manager.update(WorkspaceMember, { workspaceId, userId }, { role: body.role });
       await transaction.publish(identityChanged(userId));
+      const after = await this.held(transaction, workspaceId, userId);
+      await this.audit.record(transaction, actor, {
+        organizationId,
+        action: 'workspace_member.changed',
+        object: memberOfWorkspace(workspaceId, userId),
+        before: { ...before },
+        after: { ...after },
+      });
+      return after;
     });
-    return this.get(workspaceId, userId);
   }
 
   async remove(actor: Actor, workspaceId: string, userId: string): Promise<void> {
-    await this.workspaces.organizationOfManaged(actor, workspaceId);
-    await this.get(workspaceId, userId);
+    const organizationId = await this.workspaces.organizationOfManaged(actor, workspaceId);
     await this.database.transaction(async (transaction) => {
+      const before = await this.held(transaction, workspaceId, userId);
       await transaction.manager.delete(WorkspaceMember, { workspaceId, userId });
       await transaction.publish(identityChanged(userId));
+      await this.audit.record(transaction, actor, {
+        organizationId,
+        action: 'workspace_member.removed',
+        object: memberOfWorkspace(workspaceId, userId),
+        before: { ...before },
+      });
     });
   }
 
-  private async get(workspaceId: string, userId: string): Promise<MemberResponse> {
-    const row = await this.members(workspaceId).andWhere('u.id = :userId', { userId }).getRawOne<MemberRow>();
+  /** As it is now, and stays until the end of the transaction. */
+  private async held({ manager }: Transaction, workspaceId: string, userId: string): Promise<MemberResponse> {
+    const row = await this.members(workspaceId, manager)
+      .andWhere('u.id = :userId', { userId })
+      .setLock('pessimistic_write', undefined, ['m'])
+      .getRawOne<MemberRow>();
     if (!row) throw notFound('user', userId);
     return toMemberResponse(row);
   }
 
-  private members(workspaceId: string): SelectQueryBuilder<WorkspaceMember> {
-    return this.database.manager
+  private members(
+    workspaceId: string,
+    manager: EntityManager = this.database.manager,
+  ): SelectQueryBuilder<WorkspaceMember> {
+    return manager
       .createQueryBuilder(WorkspaceMember, 'm')
       .innerJoin('m.user', 'u', 'u.deleted_at IS NULL')
       .select(['u.id AS id', 'u.username AS username', 'm.role AS role', 'm.created_at AS created_at'])

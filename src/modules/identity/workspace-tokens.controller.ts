@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, Param, Post, Query } from '@nestjs/commo
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
+import { ShowsSecret } from '../../platform/http/idempotency/idempotent-operations.js';
 import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
 import { Page, PageQuery } from '../../platform/http/paging.js';
 import { UuidParameter } from '../../platform/http/parameters.js';
@@ -43,6 +44,7 @@ export class WorkspaceTokensController {
   }
 
   @Post()
+  @ShowsSecret()
   @ApiOperation({ summary: 'Make a token for an agent; it is shown this once' })
   @ApiExample(201, { ...TOKEN, token: 'eyJhbGciOiJIUzI1NiJ9...' })
   @ApiErrors(400, 403, 404)

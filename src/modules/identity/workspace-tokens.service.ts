@@ -1,12 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { IsNull, type SelectQueryBuilder } from 'typeorm';
+import type { EntityManager, SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AccessTokenService } from '../../platform/auth/access-token.service.js';
 import type { Actor } from '../../platform/auth/actor.js';
-import { Database } from '../../platform/database/transaction.js';
+import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { notFound } from '../../platform/http/domain-error.js';
 import { Page, PageQuery, readPage } from '../../platform/http/paging.js';
+import { AuditService } from '../audit/audit.service.js';
 import { identityChanged } from './identity.events.js';
 import { WorkspaceToken } from './workspace-token.entity.js';
 import {
@@ -33,6 +34,7 @@ export class WorkspaceTokensService {
     private readonly database: Database,
     private readonly workspaces: WorkspacesService,
     private readonly tokens: AccessTokenService,
+    private readonly audit: AuditService,
   ) {}
 
   async list(actor: Actor, workspaceId: string, page: PageQuery): Promise<Page<WorkspaceTokenResponse>> {
@@ -43,34 +45,39 @@ export class WorkspaceTokensService {
   }
 
   async create(actor: Actor, workspaceId: string, body: CreateWorkspaceToken): Promise<CreatedWorkspaceTokenResponse> {
-    await this.workspaces.organizationOfManaged(actor, workspaceId);
+    const organizationId = await this.workspaces.organizationOfManaged(actor, workspaceId);
     const id = uuidv7();
     const days = body.expires_in_days ?? DEFAULT_TOKEN_DAYS;
     // A JWT counts in whole seconds.
     const expiresAt = new Date(Math.floor((Date.now() + days * DAY_MS) / 1_000) * 1_000);
-    await this.database.manager.insert(WorkspaceToken, {
-      id,
-      workspaceId,
-      name: body.name,
-      expiresAt,
-      createdById: actor.userId,
+    const token = await this.tokens.signForWorkspace(id, workspaceId, expiresAt);
+    return this.database.transaction(async (transaction) => {
+      const row = { id, workspaceId, name: body.name, expiresAt, createdById: actor.userId };
+      await transaction.manager.insert(WorkspaceToken, row);
+      const created = await this.held(transaction, workspaceId, id);
+      await this.audit.record(transaction, actor, {
+        organizationId,
+        action: 'workspace_token.created',
+        object: { type: 'workspace_token', id },
+        after: { ...created },
+      });
+      return { ...created, token };
     });
-    const row = await this.living(workspaceId).andWhere('t.id = :id', { id }).getRawOne<WorkspaceTokenRow>();
-    if (!row) throw notFound('token', id);
-    return { ...toWorkspaceTokenResponse(row), token: await this.tokens.signForWorkspace(id, workspaceId, expiresAt) };
   }
 
   /** At once: the next request with it is refused, on every replica. */
   async revoke(actor: Actor, workspaceId: string, id: string): Promise<void> {
-    await this.workspaces.organizationOfManaged(actor, workspaceId);
+    const organizationId = await this.workspaces.organizationOfManaged(actor, workspaceId);
     await this.database.transaction(async (transaction) => {
-      const { affected } = await transaction.manager.update(
-        WorkspaceToken,
-        { id, workspaceId, revokedAt: IsNull() },
-        { revokedAt: new Date() },
-      );
-      if (affected !== 1) throw notFound('token', id);
+      const before = await this.held(transaction, workspaceId, id);
+      await transaction.manager.update(WorkspaceToken, { id, workspaceId }, { revokedAt: new Date() });
       await transaction.publish(identityChanged(null));
+      await this.audit.record(transaction, actor, {
+        organizationId,
+        action: 'workspace_token.revoked',
+        object: { type: 'workspace_token', id },
+        before: { ...before },
+      });
     });
   }
 
@@ -83,8 +90,21 @@ export class WorkspaceTokensService {
       .catch((error: unknown) => this.logger.warn({ err: error }, 'the use of a token could not be noted'));
   }
 
-  private living(workspaceId: string): SelectQueryBuilder<WorkspaceToken> {
-    return this.database.manager
+  /** As it is now, and stays until the end of the transaction. */
+  private async held({ manager }: Transaction, workspaceId: string, id: string): Promise<WorkspaceTokenResponse> {
+    const row = await this.living(workspaceId, manager)
+      .andWhere('t.id = :id', { id })
+      .setLock('for_no_key_update', undefined, ['t'])
+      .getRawOne<WorkspaceTokenRow>();
+    if (!row) throw notFound('token', id);
+    return toWorkspaceTokenResponse(row);
+  }
+
+  private living(
+    workspaceId: string,
+    manager: EntityManager = this.database.manager,
+  ): SelectQueryBuilder<WorkspaceToken> {
+    return manager
       .createQueryBuilder(WorkspaceToken, 't')
       .leftJoin('t.createdBy', 'u')
       .select([

@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { In, type SelectQueryBuilder } from 'typeorm';
+import { In, type EntityManager, type SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { administeredOrganizationIds, hasRole, requireRole, type Actor } from '../../platform/auth/actor.js';
 import { nameTaken } from '../../platform/database/database-errors.js';
-import { Database } from '../../platform/database/transaction.js';
+import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { forbidden, notFound } from '../../platform/http/domain-error.js';
+import { IdempotencyService } from '../../platform/http/idempotency/idempotency.service.js';
 import { Page, readPage } from '../../platform/http/paging.js';
+import { AuditService, type Change } from '../audit/audit.service.js';
 import { identityChanged } from './identity.events.js';
 import { Workspace } from './workspace.entity.js';
 import {
@@ -20,7 +22,11 @@ import {
 /** Owners and admins edit the workspaces of their organization; members see those they work in. */
 @Injectable()
 export class WorkspacesService {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly audit: AuditService,
+    private readonly idempotency: IdempotencyService,
+  ) {}
 
   async list(actor: Actor, query: ListWorkspaces): Promise<Page<WorkspaceResponse>> {
     const rows = this.visible(actor);
@@ -28,41 +34,53 @@ export class WorkspacesService {
     return (await readPage<WorkspaceRow, Workspace>(rows, 'w.id', query, 'uuid')).map(toWorkspaceResponse);
   }
 
-  async get(actor: Actor, id: string): Promise<WorkspaceResponse> {
-    const row = await this.visible(actor).andWhere('w.id = :id', { id }).getRawOne<WorkspaceRow>();
-    if (!row) throw notFound('workspace', id);
-    return toWorkspaceResponse(row);
+  get(actor: Actor, id: string): Promise<WorkspaceResponse> {
+    return only(this.visible(actor), id);
   }
 
   async create(actor: Actor, body: CreateWorkspace): Promise<WorkspaceResponse> {
     requireRole(actor, body.organization, 'admin');
     const id = uuidv7();
-    await this.database.manager
-      .insert(Workspace, {
-        id,
-        organizationId: body.organization,
-        name: body.name,
-        description: body.description ?? '',
-        createdById: actor.userId,
+    return this.database
+      .transaction(async (transaction) => {
+        await transaction.manager.insert(Workspace, {
+          id,
+          organizationId: body.organization,
+          name: body.name,
+          description: body.description ?? '',
+          createdById: actor.userId,
+        });
+        const created = await this.held(transaction, actor, id);
+        await this.idempotency.answer(transaction, actor, created);
+        await this.audit.record(transaction, actor, changeOf('created', created, { after: { ...created } }));
+        return created;
       })
       .catch(nameTaken('workspaces_name_key', 'name'));
-    return this.get(actor, id);
   }
 
   async update(actor: Actor, id: string, body: UpdateWorkspace): Promise<WorkspaceResponse> {
     const organizationId = await this.editable(actor, id);
-    await this.database.manager
-      .update(Workspace, { id, organizationId }, { id, name: body.name, description: body.description })
+    return this.database
+      .transaction(async (transaction) => {
+        const before = await this.held(transaction, actor, id);
+        const changes = { id, name: body.name, description: body.description };
+        await transaction.manager.update(Workspace, { id, organizationId }, changes);
+        const after = await this.held(transaction, actor, id);
+        const states = { before: { ...before }, after: { ...after } };
+        await this.audit.record(transaction, actor, changeOf('updated', after, states));
+        return after;
+      })
       .catch(nameTaken('workspaces_name_key', 'name'));
-    return this.get(actor, id);
   }
 
   /** Leaves a tombstone. */
   async remove(actor: Actor, id: string): Promise<void> {
     const organizationId = await this.editable(actor, id);
     await this.database.transaction(async (transaction) => {
+      const before = await this.held(transaction, actor, id);
       await transaction.manager.update(Workspace, { id, organizationId }, { deletedAt: new Date() });
       await transaction.publish(identityChanged(null));
+      await this.audit.record(transaction, actor, changeOf('deleted', before, { before: { ...before } }));
     });
   }
 
@@ -91,8 +109,13 @@ export class WorkspacesService {
     return organizationId;
   }
 
-  private visible(actor: Actor): SelectQueryBuilder<Workspace> {
-    return this.database.manager
+  /** As it is now, and stays until the end of the transaction. */
+  private held({ manager }: Transaction, actor: Actor, id: string): Promise<WorkspaceResponse> {
+    return only(this.visible(actor, manager).setLock('for_no_key_update', undefined, ['w']), id);
+  }
+
+  private visible(actor: Actor, manager: EntityManager = this.database.manager): SelectQueryBuilder<Workspace> {
+    return manager
       .createQueryBuilder(Workspace, 'w')
       .innerJoin('w.organization', 'o', 'o.deleted_at IS NULL')
       .select([
@@ -109,4 +132,15 @@ export class WorkspacesService {
         joined: [...actor.workspaces.keys()],
       });
   }
+}
+
+async function only(rows: SelectQueryBuilder<Workspace>, id: string): Promise<WorkspaceResponse> {
+  const row = await rows.andWhere('w.id = :id', { id }).getRawOne<WorkspaceRow>();
+  if (!row) throw notFound('workspace', id);
+  return toWorkspaceResponse(row);
+}
+
+function changeOf(verb: string, workspace: WorkspaceResponse, states: Pick<Change, 'before' | 'after'>): Change {
+  const { id, organization } = workspace;
+  return { organizationId: organization.id, action: `workspace.${verb}`, object: { type: 'workspace', id }, ...states };
 }

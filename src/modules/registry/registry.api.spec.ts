@@ -186,6 +186,25 @@ describe('the server registry', () => {
     });
   });
 
+  it('gives way to a type that a newer version ships: one of the same name gets another, and the trail says so', async () => {
+    await app.query("DELETE FROM server_types WHERE qualified_name = 'generic/sse'");
+    const { id } = (await app.admin.post(REGISTRY, unique({ qualified_name: 'generic/sse' }))).body;
+    const newer = await startApp({}, app);
+    await newer.close();
+    expect((await app.admin.get(`${REGISTRY}${id}/`)).body.qualified_name).toBe(`generic/sse-${id}`);
+    const records = await app.query(
+      "SELECT actor_name, before, after FROM audit_records WHERE action = 'server_type.updated' AND object_id = $1",
+      [id],
+    );
+    expect(records).toEqual([
+      {
+        actor_name: 'system',
+        before: { qualified_name: 'generic/sse' },
+        after: { qualified_name: `generic/sse-${id}` },
+      },
+    ]);
+  });
+
   describe('changes', () => {
     it('leave what they do not name as it is', async () => {
       const created = await acme.owner.post(REGISTRY, own({ category: 'issues', session_scope: 'connection' }));

@@ -13,6 +13,7 @@ import {
   type ServerTypeDetails,
   type ServerTypeResponse,
 } from './registry.dto.js';
+import { RegistryChangesService } from './registry-changes.service.js';
 import { RegistryService } from './registry.service.js';
 
 const SERVER_TYPE = {
@@ -39,6 +40,7 @@ const DETAILS = {
   ...SERVER_TYPE,
   session_scope: 'principal',
   trust_annotations: false,
+  price_book: { per_call: 0.001, per_megabyte: 0.05 },
   scopes: [
     {
       name: 'project',
@@ -65,7 +67,10 @@ const typeId = new IntegerParameter('server');
 @Requires('signed-in')
 @Controller('api/v1/mcp/registry')
 export class RegistryController {
-  constructor(private readonly registry: RegistryService) {}
+  constructor(
+    private readonly registry: RegistryService,
+    private readonly changes: RegistryChangesService,
+  ) {}
 
   @Get()
   @ApiOperation({ summary: 'List available MCP server types' })
@@ -80,7 +85,7 @@ export class RegistryController {
   @ApiExample(201, DETAILS)
   @ApiErrors(400, 403, 404, 409)
   create(@CurrentActor() actor: Actor, @Body() body: CreateServerType): Promise<ServerTypeDetails> {
-    return this.registry.create(actor, body);
+    return this.changes.create(actor, body);
   }
 
   @Get(':id')
@@ -100,7 +105,7 @@ export class RegistryController {
     @Param('id', typeId) id: number,
     @Body() body: UpdateServerType,
   ): Promise<ServerTypeDetails> {
-    return this.registry.update(actor, id, body);
+    return this.changes.update(actor, id, body);
   }
 
   @Delete(':id')
@@ -108,7 +113,7 @@ export class RegistryController {
   @ApiOperation({ summary: 'Delete a server type that no connection uses' })
   @ApiErrors(403, 404, 409)
   remove(@CurrentActor() actor: Actor, @Param('id', typeId) id: number): Promise<void> {
-    return this.registry.remove(actor, id);
+    return this.changes.remove(actor, id);
   }
 
   @Get(':id/config-schema')

@@ -16,11 +16,15 @@ import { IsStorable, lowerCased, MayBeLeftOut } from '../../platform/http/body-r
 import { AsSent, trimmed } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import { toBoolean } from '../../platform/http/query-values.js';
+import { toPriceBookResponse, type PriceBookResponse } from './price-book.js';
 import type { DeclaredResource, Scope, VerifiedEffect } from './scopes.js';
 import type { ServerType } from './server-type.entity.js';
 import type { JsonSchema } from './transport.js';
 
 const QUALIFIED_NAME = /^[a-z0-9][a-z0-9._-]{0,63}\/[a-z0-9][a-z0-9._-]{0,63}$/;
+const PRICE_BOOK =
+  'What calls cost: `per_call`, `per_megabyte` (10^6 bytes), and `tools` whose price stands instead of `per_call`';
+const PRICES = { per_call: 0.001, per_megabyte: 0.05, tools: { search: 0.01 } };
 const WORD = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 export class ListServerTypes extends PageQuery {
@@ -157,6 +161,12 @@ export class ServerTypeFields {
   @IsArray()
   declared_resources?: unknown[];
 
+  @ApiPropertyOptional({ type: 'object', additionalProperties: true, description: PRICE_BOOK, example: PRICES })
+  @MayBeLeftOut()
+  @AsSent()
+  @IsObject()
+  price_book?: Record<string, unknown>;
+
   @ApiPropertyOptional({ default: 'utility', description: 'Category of its tools' })
   @MayBeLeftOut()
   @IsString()
@@ -227,9 +237,22 @@ export interface ServerTypeDetails extends ServerTypeResponse {
   scopes: Scope[];
   tool_effects: Record<string, VerifiedEffect>;
   declared_resources: DeclaredResource[];
+  price_book: PriceBookResponse;
 }
 
-export function toServerTypeDetails(row: ServerTypeRow, type: ServerType): ServerTypeDetails {
+export function toServerTypeDetails(type: ServerType): ServerTypeDetails {
+  const row = {
+    id: type.id,
+    qualified_name: type.qualifiedName,
+    display_name: type.displayName,
+    description: type.description,
+    provider_type: type.providerType,
+    supports_workspace_scoping: type.supportsWorkspaceScoping,
+    scoping_config_schema: type.scopingConfigSchema,
+    organization_id: type.organizationId,
+    transport_type: type.transport.type,
+    category: type.category,
+  };
   return {
     ...toServerTypeResponse(row),
     session_scope: type.sessionScope,
@@ -237,6 +260,7 @@ export function toServerTypeDetails(row: ServerTypeRow, type: ServerType): Serve
     scopes: type.scopes,
     tool_effects: type.toolEffects,
     declared_resources: type.declaredResources,
+    price_book: toPriceBookResponse(type.priceBook),
   };
 }
 

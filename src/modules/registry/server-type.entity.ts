@@ -1,7 +1,10 @@
 import { Column, CreateDateColumn, Entity, Index, JoinColumn, ManyToOne, PrimaryGeneratedColumn } from 'typeorm';
 import { Organization } from '../identity/organization.entity.js';
+import type { PriceBook } from './price-book.js';
 import type { DeclaredResource, Scope, VerifiedEffect } from './scopes.js';
 import type { JsonSchema, Transport } from './transport.js';
+
+export type { PriceBook } from './price-book.js';
 
 /** A kind of MCP server that can be connected. Without an organization it is global, and operators edit it. */
 @Entity('server_types')
@@ -71,6 +74,10 @@ export class ServerType {
   /** Of its tools. */
   @Column('text', { default: 'utility' })
   category: string;
+
+  /** What calls of its servers cost, where a connection says nothing else. */
+  @Column('json', { name: 'price_book', default: {} })
+  priceBook: PriceBook;
 
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })
   createdAt: Date;

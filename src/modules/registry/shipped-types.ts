@@ -12,6 +12,9 @@ export interface ShippedType {
   transport: Transport;
 }
 
+/** Ids below are the product's own; PostgreSQL counts the others from here. */
+export const FIRST_OWN_ID = 1_000;
+
 const TIMEOUT: JsonSchema = {
   type: 'integer',
   minimum: 1,

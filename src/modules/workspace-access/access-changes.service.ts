@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { hasRole, type Actor } from '../../platform/auth/actor.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage } from '../../platform/http/paging.js';
+import { AuditService } from '../audit/audit.service.js';
 import { AccessResourcesService } from './access-resources.service.js';
 import { PoliciesService, type GrantRow } from './policies.service.js';
 import type { ConnectionFacts, GrantFacts } from './policy/facts.js';
@@ -27,6 +29,7 @@ export class AccessChangesService {
     private readonly access: WorkspaceAccessService,
     private readonly resources: AccessResourcesService,
     private readonly policies: PoliciesService,
+    private readonly audit: AuditService,
   ) {}
 
   /** How every marked resource stands in the grant. */
@@ -57,19 +60,17 @@ export class AccessChangesService {
       [resourceId],
       'resource_id',
     );
-    await this.changing(access, ({ manager }) => this.resources.mark(manager, id, [resourceId], 'explicit'));
-    return {
-      success: true,
-      message: 'Resource added to workspace access',
-      resource: await this.named(access.organizationId, resourceId),
-    };
+    const resource = await this.changing(actor, access, resourceId, 'added', ({ manager }) =>
+      this.resources.mark(manager, id, [resourceId], 'explicit'),
+    );
+    return { success: true, message: 'Resource added to workspace access', resource };
   }
 
   /** What a parent or the filters would bring back is excluded; anything else just leaves. */
   async remove(actor: Actor, id: number, resourceId: number): Promise<{ success: true; message: string }> {
     const access = await this.access.editable(actor, id);
     const connection = await this.policies.connection(access.connectionId);
-    await this.changing(access, async ({ manager }, row) => {
+    await this.changing(actor, access, resourceId, 'removed', async ({ manager }, row) => {
       const facts = await this.policies.facts(row, manager);
       const mark = facts.marks.get(resourceId);
       const { marked } = compileGrant(connection, facts);
@@ -83,30 +84,47 @@ export class AccessChangesService {
   }
 
   /** The grant's row is locked, so that auto-sync and other people come before or after. */
-  private async changing(
+  private changing(
+    actor: Actor,
     access: WorkspaceAccess,
+    resourceId: number,
+    verb: 'added' | 'removed',
     change: (transaction: Transaction, row: GrantRow) => Promise<void>,
-  ): Promise<void> {
-    await this.database.transaction(async (transaction) => {
-      const [row] = await transaction.manager.query<GrantRow[]>(
+  ): Promise<NamedResource> {
+    const { id, organizationId } = access;
+    return this.database.transaction(async (transaction) => {
+      const { manager } = transaction;
+      const [row] = await manager.query<GrantRow[]>(
         `SELECT id, workspace_id, connection_id, permission_level, is_active, resource_filters
            FROM workspace_access WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL FOR UPDATE`,
-        [access.id, access.organizationId],
+        [id, organizationId],
       );
-      if (!row) throw notFound('workspace_access', access.id);
+      if (!row) throw notFound('workspace_access', id);
+      const before = await this.resources.markOf(manager, id, resourceId);
       await change(transaction, row);
-      await transaction.publish(accessChanged(access.id, access.workspaceId, access.connectionId));
+      const after = await this.resources.markOf(manager, id, resourceId);
+      const resource = await named(manager, organizationId, resourceId);
+      await transaction.publish(accessChanged(id, access.workspaceId, access.connectionId));
+      if (before === after) return resource;
+      await this.audit.record(transaction, actor, {
+        organizationId,
+        action: `workspace_access.resource_${verb}`,
+        object: { type: 'workspace_access', id },
+        before: before && { resource: { ...resource, state: before } },
+        after: after && { resource: { ...resource, state: after } },
+      });
+      return resource;
     });
   }
+}
 
-  private async named(organizationId: string, resourceId: number): Promise<NamedResource> {
-    const [resource] = await this.database.manager.query<NamedResource[]>(
-      'SELECT id, resource_name, resource_type FROM resources WHERE id = $1 AND organization_id = $2',
-      [resourceId, organizationId],
-    );
-    if (!resource) throw notFound('resource', resourceId);
-    return resource;
-  }
+async function named(manager: EntityManager, organizationId: string, resourceId: number): Promise<NamedResource> {
+  const [resource] = await manager.query<NamedResource[]>(
+    'SELECT id, resource_name, resource_type FROM resources WHERE id = $1 AND organization_id = $2',
+    [resourceId, organizationId],
+  );
+  if (!resource) throw notFound('resource', resourceId);
+  return resource;
 }
 
 /** Whether a parent or the filters would bring a resource in again; so might they what is not available now, or hard to decide. */

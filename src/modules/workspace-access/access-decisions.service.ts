@@ -7,7 +7,7 @@ import { decideCall, type Allowed, type LookupNeeded } from './policy/decide-cal
 import { decideRead, judgeRead, type ReadTarget } from './policy/decide-read.js';
 import { judgeTool } from './policy/grant-policy.js';
 import { lookedUpTuples } from './policy/looked-up.js';
-import { denied, REASONS, type Denied } from './policy/reasons.js';
+import { denied, REASONS, type Denied, type Reason } from './policy/reasons.js';
 import type { PolicyTool } from './policy/facts.js';
 import type { Tuple } from './policy/tuples.js';
 
@@ -24,8 +24,23 @@ export interface Used {
 /** By which right: an admin's own, or a grant of a workspace. */
 export type Access = { kind: 'direct' } | { kind: 'granted'; workspaceId: string; grantId: number; decision: Allowed };
 
+/** By which right, and what is asked: `toolId` is the read tool's. */
+export type Lookup = LookupNeeded & { toolId: number; workspaceId: string; grantId: number };
+
 /** Asks a read tool of the same server, as part of deciding. Null where it said nothing that could be read. */
-export type LookUp = (workspaceId: string, lookup: LookupNeeded) => Promise<unknown>;
+export type LookUp = (lookup: Lookup) => Promise<unknown>;
+
+/** A refusal: what the caller is told, and what the ledger writes down of it. */
+export class Refused extends DomainError {
+  constructor(
+    told: DomainError,
+    readonly reason: Reason | 'workspace_ambiguous',
+    readonly workspaceId: string | null,
+    readonly grantId: number | null,
+  ) {
+    super(told.code, told.message, told.details, told.retryAfterSeconds);
+  }
+}
 
 /** What one grant says; `isSeen`: the caller may know that the object exists. */
 interface Outcome {
@@ -123,7 +138,10 @@ export class AccessDecisionsService {
     );
     const [first, ...others] = allowing;
     if (first && others.length === 0) return first;
-    if (first) throw await this.ambiguous(allowing.map(({ workspaceId }) => workspaceId));
+    if (first) {
+      const told = await this.ambiguous(allowing.map(({ workspaceId }) => workspaceId));
+      throw new Refused(told, 'workspace_ambiguous', null, null);
+    }
     throw refusal(actor, used, object, outcomes);
   }
 
@@ -148,12 +166,23 @@ export class AccessDecisionsService {
   }
 }
 
-/** 404 where the caller may not know that it exists; else 403 with what each grant says. */
-function refusal(actor: Actor, used: Used, object: Denied['object'], outcomes: readonly Outcome[]): DomainError {
+/** 404 where the caller may not know that it exists; else 403 with what each grant says. Written down for the oldest grant. */
+function refusal(actor: Actor, used: Used, object: Denied['object'], outcomes: readonly Outcome[]): Refused {
   const seen = outcomes.filter(({ isSeen }) => isSeen);
-  const isAdmin = hasRole(actor, used.organizationId, 'admin');
-  if (seen.length === 0 && !isAdmin) return notFound(object.type, object.id);
-  const denials = (seen.length > 0 ? seen : outcomes).flatMap(({ workspaceId, grantId, decision }) =>
+  const [oldest] = seen.length > 0 ? seen : outcomes;
+  const reason = oldest && !oldest.decision.allowed ? oldest.decision.reason : 'no_grant';
+  const told = isTold(actor, used, seen)
+    ? explained(object, seen.length > 0 ? seen : outcomes)
+    : notFound(object.type, object.id);
+  return new Refused(told, reason, oldest?.workspaceId ?? null, oldest?.grantId ?? null);
+}
+
+function isTold(actor: Actor, used: Used, seen: readonly Outcome[]): boolean {
+  return seen.length > 0 || hasRole(actor, used.organizationId, 'admin');
+}
+
+function explained(object: Denied['object'], outcomes: readonly Outcome[]): DomainError {
+  const denials = outcomes.flatMap(({ workspaceId, grantId, decision }) =>
     decision.allowed ? [] : [{ workspace: workspaceId, workspace_access: grantId, ...details(decision) }],
   );
   const first = denials[0] ?? details(denied('no_grant', object, 'Give the workspace a grant on the connection'));
@@ -182,7 +211,9 @@ async function withLookups(
     const decision = decideCall(policy, tool, args, lookups);
     if (decision.allowed !== 'lookup') return decision;
     // A tool that was raised above read, or waits for a review, is not asked: then nothing is known.
-    const answer = lookupTools.has(decision.tool) ? await lookUp(workspaceId, decision) : null;
+    const toolId = lookupTools.get(decision.tool);
+    const asked = toolId !== undefined && { ...decision, toolId, workspaceId, grantId: policy.grant.id };
+    const answer = asked ? await lookUp(asked) : null;
     lookups.set(decision.scope, lookedUpTuples(decision.result, answer));
   }
 }

@@ -90,8 +90,8 @@ export class AccessPreviewService {
     }
     if (typeof named !== 'string' || named.length > 2_048 || named.includes('\0'))
       throw invalid({ resource: ['must be the id of a resource, or its URI'] });
-    const resourceId = await this.resources.findByUri(access.connectionId, named);
-    return resourceId === undefined ? null : { uri: named, resourceId };
+    const offered = await this.resources.findByUri(access.connectionId, named);
+    return offered ? { uri: named, resourceId: offered.resourceId } : null;
   }
 }
 

@@ -35,8 +35,8 @@ export class AccessResourcesService {
   }
 
   /** What a grant shows of its allowed resources. */
-  async shown(grantIds: readonly number[]): Promise<Map<number, ShownResources>> {
-    const rows = await this.database.manager.query<ShownRow[]>(
+  async shown(grantIds: readonly number[], manager = this.database.manager): Promise<Map<number, ShownResources>> {
+    const rows = await manager.query<ShownRow[]>(
       `SELECT g.id AS workspace_access_id, x.id, x.resource_name, x.resource_type, x.automatic, x.total
          FROM unnest($1::int[]) AS g(id)
          CROSS JOIN LATERAL (
@@ -54,6 +54,15 @@ export class AccessResourcesService {
       shown.set(grantId, entry);
     }
     return shown;
+  }
+
+  /** How a resource stands in a grant; null where it does not. */
+  async markOf(manager: EntityManager, grantId: number, resourceId: number): Promise<Mark | null> {
+    const [row] = await manager.query<{ state: Mark }[]>(
+      'SELECT state FROM workspace_access_resources WHERE workspace_access_id = $1 AND resource_id = $2',
+      [grantId, resourceId],
+    );
+    return row?.state ?? null;
   }
 
   /** Marks these and no others as explicit; what auto-sync took in, and exclusions of others, stay. */

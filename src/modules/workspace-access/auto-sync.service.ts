@@ -3,6 +3,7 @@ import { Database } from '../../platform/database/transaction.js';
 import { DomainError } from '../../platform/http/domain-error.js';
 import { enqueueJob } from '../../platform/jobs/enqueue-job.js';
 import { JobsService } from '../../platform/jobs/jobs.service.js';
+import { AuditService } from '../audit/audit.service.js';
 import { SERVER_TYPE_STORED_JOB } from '../registry/registry.events.js';
 import { DISCOVERY_STORED_JOB } from '../discovery/discovery.events.js';
 import { AccessResourcesService } from './access-resources.service.js';
@@ -11,6 +12,9 @@ import type { GrantFacts } from './policy/facts.js';
 import { FiltersTooCostly } from './policy/filters.js';
 import { automaticResources } from './policy/grant-policy.js';
 import { accessChanged } from './workspace-access.events.js';
+
+/** Resources that the audit trail names, each way. */
+const MOST_NAMED = 100;
 
 /** One grant: its filters or resources changed. */
 export const AUTO_SYNC_JOB = 'access_auto_sync';
@@ -29,6 +33,7 @@ export class AutoSyncService implements OnModuleInit {
     private readonly policies: PoliciesService,
     private readonly resources: AccessResourcesService,
     private readonly jobs: JobsService,
+    private readonly audit: AuditService,
   ) {}
 
   onModuleInit(): void {
@@ -65,8 +70,8 @@ export class AutoSyncService implements OnModuleInit {
     await this.database.transaction(async (transaction) => {
       const { manager } = transaction;
       // Locked, so that what people add and remove at the same moment is seen.
-      const [row] = await manager.query<GrantRow[]>(
-        `SELECT id, workspace_id, connection_id, permission_level, is_active, resource_filters
+      const [row] = await manager.query<(GrantRow & { organization_id: string })[]>(
+        `SELECT id, organization_id, workspace_id, connection_id, permission_level, is_active, resource_filters
            FROM workspace_access WHERE id = $1 AND deleted_at IS NULL AND auto_sync FOR UPDATE`,
         [grantId],
       );
@@ -82,10 +87,14 @@ export class AutoSyncService implements OnModuleInit {
       await this.resources.mark(manager, grantId, joining, 'automatic');
       await this.resources.unmark(manager, grantId, leaving);
       await transaction.publish(accessChanged(grantId, row.workspace_id, row.connection_id));
-      this.logger.log(
-        { workspace_access: grantId, joined: joining.length, left: leaving.length },
-        'synchronized a grant',
-      );
+      const counts = { joined: joining.length, left: leaving.length };
+      this.logger.log({ workspace_access: grantId, ...counts }, 'synchronized a grant');
+      await this.audit.record(transaction, null, {
+        organizationId: row.organization_id,
+        action: 'workspace_access.resources_synced',
+        object: { type: 'workspace_access', id: grantId },
+        after: { ...counts, joined_ids: joining.slice(0, MOST_NAMED), left_ids: leaving.slice(0, MOST_NAMED) },
+      });
     });
   }
 

@@ -20,7 +20,7 @@ const CACHED_MS = 60_000;
 export interface ConnectionPolicy extends ConnectionFacts {
   organizationId: string;
   outlines: ReadonlyMap<number, ToolOutline>;
-  lookupTools: ReadonlySet<string>;
+  lookupTools: ReadonlyMap<string, number>;
 }
 
 /** A compiled grant, and what it makes visible. */
@@ -28,8 +28,8 @@ export interface Grant {
   workspaceId: string;
   connectionId: string;
   policy: GrantPolicy;
-  /** Names of tools that may be asked what a call touches: they only read, as far as anybody knows now. */
-  lookupTools: ReadonlySet<string>;
+  /** Tools that may be asked what a call touches, name to resource id: they only read, as far as anybody knows now. */
+  lookupTools: ReadonlyMap<string, number>;
   /** Resource ids of the tools that an agent would see. */
   toolIds: readonly number[];
   /** Resources, templates and prompts. */
@@ -131,8 +131,10 @@ export class PoliciesService implements OnModuleDestroy {
       resources: new Map(resources.map((resource) => [resource.id, resource])),
       tools: new Map(outlines.map(({ id, name, publicId, effect }) => [id, { id, name, publicId, effect }])),
       outlines: new Map(outlines.map((outline) => [outline.id, outline])),
-      lookupTools: new Set(
-        outlines.filter(({ effect, blocked }) => effect === 'read' && blocked === null).map(({ name }) => name),
+      lookupTools: new Map(
+        outlines
+          .filter(({ effect, blocked }) => effect === 'read' && blocked === null)
+          .map(({ name, id }) => [name, id]),
       ),
     };
   }

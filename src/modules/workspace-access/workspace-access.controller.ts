@@ -7,6 +7,7 @@ import { Page } from '../../platform/http/paging.js';
 import { IntegerParameter } from '../../platform/http/parameters.js';
 import { AccessChangesService } from './access-changes.service.js';
 import { AccessPreviewService } from './access-preview.service.js';
+import { GrantChangesService } from './grant-changes.service.js';
 import {
   CheckAccess,
   CreateWorkspaceAccess,
@@ -77,6 +78,7 @@ const accessId = new IntegerParameter('workspace_access');
 export class WorkspaceAccessController {
   constructor(
     private readonly access: WorkspaceAccessService,
+    private readonly grants: GrantChangesService,
     private readonly changes: AccessChangesService,
     private readonly preview: AccessPreviewService,
   ) {}
@@ -94,7 +96,7 @@ export class WorkspaceAccessController {
   @ApiExample(201, ACCESS)
   @ApiErrors(400, 403, 404, 409)
   create(@CurrentActor() actor: Actor, @Body() body: CreateWorkspaceAccess): Promise<WorkspaceAccessResponse> {
-    return this.access.create(actor, body);
+    return this.grants.create(actor, body);
   }
 
   @Get(':id')
@@ -114,7 +116,7 @@ export class WorkspaceAccessController {
     @Param('id', accessId) id: number,
     @Body() body: UpdateWorkspaceAccess,
   ): Promise<WorkspaceAccessResponse> {
-    return this.access.update(actor, id, body);
+    return this.grants.update(actor, id, body);
   }
 
   @Delete(':id')
@@ -122,7 +124,7 @@ export class WorkspaceAccessController {
   @ApiOperation({ summary: 'Take the access away' })
   @ApiErrors(403, 404)
   remove(@CurrentActor() actor: Actor, @Param('id', accessId) id: number): Promise<void> {
-    return this.access.remove(actor, id);
+    return this.grants.remove(actor, id);
   }
 
   @Post(':id/add-resource')

@@ -1,14 +1,16 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { AuditModule } from '../audit/audit.module.js';
 import { ConnectionsModule } from '../connections/connections.module.js';
 import { DiscoveryModule } from '../discovery/discovery.module.js';
 import { IdentityModule } from '../identity/identity.module.js';
 import { AccessChangesService } from './access-changes.service.js';
+import { AccessChecksService } from './access-checks.service.js';
 import { AccessDecisionsService } from './access-decisions.service.js';
 import { AccessPreviewService } from './access-preview.service.js';
 import { AccessResourcesService } from './access-resources.service.js';
 import { AutoSyncService } from './auto-sync.service.js';
-import { GrantUseService } from './grant-use.service.js';
+import { GrantChangesService } from './grant-changes.service.js';
 import { PoliciesService } from './policies.service.js';
 import { ResourceFiltersService } from './resource-filters.service.js';
 import { VisibilityService } from './visibility.service.js';
@@ -21,6 +23,7 @@ import { WorkspaceAccessService } from './workspace-access.service.js';
 @Module({
   imports: [
     TypeOrmModule.forFeature([WorkspaceAccess, WorkspaceAccessResource]),
+    AuditModule,
     IdentityModule,
     ConnectionsModule,
     DiscoveryModule,
@@ -28,16 +31,17 @@ import { WorkspaceAccessService } from './workspace-access.service.js';
   controllers: [WorkspaceAccessController],
   providers: [
     AccessChangesService,
+    AccessChecksService,
     AccessDecisionsService,
     AccessPreviewService,
     AccessResourcesService,
     AutoSyncService,
-    GrantUseService,
+    GrantChangesService,
     PoliciesService,
     ResourceFiltersService,
     VisibilityService,
     WorkspaceAccessService,
   ],
-  exports: [AccessDecisionsService, GrantUseService, VisibilityService],
+  exports: [AccessDecisionsService, VisibilityService, WorkspaceAccessService],
 })
 export class WorkspaceAccessModule {}

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { AuditModule } from '../../../src/modules/audit/audit.module.js';
 import { ConnectionsModule } from '../../../src/modules/connections/connections.module.js';
 import { Note } from './note.entity.js';
 import { NotesController } from './notes.controller.js';
@@ -7,7 +8,7 @@ import { NotesService } from './notes.service.js';
 
 /** What people want to remember about connections. */
 @Module({
-  imports: [TypeOrmModule.forFeature([Note]), ConnectionsModule],
+  imports: [TypeOrmModule.forFeature([Note]), AuditModule, ConnectionsModule],
   controllers: [NotesController],
   providers: [NotesService],
 })

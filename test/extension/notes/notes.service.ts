@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
+import { AuditService } from '../../../src/modules/audit/audit.service.js';
 import { ConnectionsService } from '../../../src/modules/connections/connections.service.js';
 import type { Actor } from '../../../src/platform/auth/actor.js';
 import { Database } from '../../../src/platform/database/transaction.js';
+import { IdempotencyService } from '../../../src/platform/http/idempotency/idempotency.service.js';
 import { Page, readPage, type PageQuery } from '../../../src/platform/http/paging.js';
 import { Note } from './note.entity.js';
 import { toNoteResponse, type NoteResponse, type WriteNote } from './notes.dto.js';
@@ -12,6 +14,8 @@ export class NotesService {
   constructor(
     private readonly database: Database,
     private readonly connections: ConnectionsService,
+    private readonly audit: AuditService,
+    private readonly idempotency: IdempotencyService,
   ) {}
 
   async list(actor: Actor, connectionId: string, page: PageQuery): Promise<Page<NoteResponse>> {
@@ -24,9 +28,19 @@ export class NotesService {
   }
 
   async create(actor: Actor, connectionId: string, body: WriteNote): Promise<NoteResponse> {
-    await this.connections.required(actor, connectionId, 'member');
+    const { organizationId } = await this.connections.required(actor, connectionId, 'member');
     const note = { id: uuidv7(), connectionId, text: body.text };
-    await this.database.manager.insert(Note, note);
-    return toNoteResponse(note);
+    return this.database.transaction(async (transaction) => {
+      await transaction.manager.insert(Note, note);
+      const created = toNoteResponse(note);
+      await this.idempotency.answer(transaction, actor, created);
+      await this.audit.record(transaction, actor, {
+        organizationId,
+        action: 'note.created',
+        object: { type: 'note', id: note.id },
+        after: { ...created, connection: connectionId },
+      });
+      return created;
+    });
   }
 }
