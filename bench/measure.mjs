@@ -51,21 +51,25 @@ export async function load({ url, pid }, { path, method = 'GET', token, body, co
 }
 
 /**
- * Median latency in ms of single calls, one at a time, in turn to each of the targets: what differs is the target alone.
- * autocannon counts in whole milliseconds, which is too coarse for it.
+ * Median latency in ms of each of these, one at a time, in turn: what differs is the work alone. autocannon counts in whole
+ * milliseconds, which is too coarse for it.
  */
-export async function latencies(url, targets, { path, body, seconds }) {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const samples = targets.map(() => []);
+export async function latencies(works, seconds) {
+  const samples = works.map(() => []);
   for (const end = Date.now() + seconds * 1_000; Date.now() < end;) {
-    for (const [index, token] of targets.entries()) {
+    for (const [index, work] of works.entries()) {
       const started = performance.now();
-      await post(agent, url + path, token, body);
+      await work();
       samples[index].push(performance.now() - started);
     }
   }
-  agent.destroy();
   return samples.map(median);
+}
+
+/** One request at a time on a connection that is kept alive. */
+export function poster(url, { path, body, token }) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  return () => post(agent, url + path, token, body);
 }
 
 function post(agent, url, token, body) {

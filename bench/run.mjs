@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { latencies, load, median, start, stopAll } from './measure.mjs';
+import pg from 'pg';
+import { latencies, load, median, poster, start, stopAll } from './measure.mjs';
 
 const seconds = Number(process.env.BENCH_SECONDS ?? 4);
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3);
@@ -26,7 +27,7 @@ async function databaseUrl(product) {
   const { startEmbeddedPostgres } = await import('../dist/src/platform/database/embedded-postgres.js');
   const joined = await startEmbeddedPostgres({ folder: join(folder, 'postgres'), log: () => undefined });
   product.leave = () => joined.stop();
-  return joined.url;
+  return joined.adminUrl;
 }
 
 /** A token of a new workspace that was granted `echo` and so many resources. */
@@ -81,16 +82,42 @@ async function compare(name, target, floor, ours, request, floorRequest) {
   }
 }
 
+/** The same product on the same database with and without its ledger; and what it adds to a single call, in commits of one row. */
+async function compareWithoutLedger(request, url) {
+  const bare = await start('./product-without-ledger.mjs', settings);
+  await compare('through a grant with the ledger / without it', 'at least 0.65', bare, product, request, request);
+  const client = new pg.Client(url);
+  await client.connect();
+  await client.query(
+    'CREATE TABLE IF NOT EXISTS bench_commits (id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz)',
+  );
+  const commit = () => client.query('INSERT INTO bench_commits (at) VALUES (now())');
+  const works = [poster(bare.url, request), poster(product.url, request), commit];
+  const [without, withLedger, one] = await latencies(works, seconds * rounds);
+  await client.query('DROP TABLE bench_commits');
+  await client.end();
+  rows.push({
+    what: 'latency that the ledger adds to a call / a commit of one row',
+    ratio: ((withLedger - without) / one).toFixed(2),
+    target: 'at most 2',
+    'floor p50 ms': without.toFixed(3),
+    'ours p50 ms': withLedger.toFixed(3),
+  });
+}
+
 const rows = [];
+const settings = {
+  DATA_DIR: folder,
+  ADMIN_PASSWORD: password,
+  THROTTLE_AUTHENTICATED: '1000000000',
+  LOG_LEVEL: 'info',
+  // Of tokens that both products take.
+  JWT_AUDIENCE: 'bench',
+};
 let product;
 try {
   const upstream = await start('./upstream.mjs');
-  product = await start('./product.mjs', {
-    DATA_DIR: folder,
-    ADMIN_PASSWORD: password,
-    THROTTLE_AUTHENTICATED: '1000000000',
-    LOG_LEVEL: 'info',
-  });
+  product = await start('./product.mjs', settings);
   const { access_token: token } = await api(product.url, null, 'POST', '/api/v1/auth/login', {
     username: 'admin',
     password,
@@ -140,7 +167,10 @@ try {
     { ...call, token: 'bench-key' },
   );
   // p50 of the two in the columns of floor and ours.
-  const [small, large] = await latencies(product.url, [few, many], { ...granted, seconds: seconds * rounds });
+  const [small, large] = await latencies(
+    [few, many].map((agent) => poster(product.url, { ...granted, token: agent })),
+    seconds * rounds,
+  );
   rows.push({
     what: 'p50 of a call, 10,000 resources in the grant / 10',
     ratio: (large / small).toFixed(2),
@@ -148,6 +178,7 @@ try {
     'floor p50 ms': small.toFixed(3),
     'ours p50 ms': large.toFixed(3),
   });
+  await compareWithoutLedger({ ...granted, token: few }, url);
   const direct = {
     path: '/mcp',
     method: 'POST',

@@ -1,8 +1,10 @@
+import { AuditModule } from './audit/audit.module.js';
 import { ConnectionsModule } from './connections/connections.module.js';
 import { DiscoveryModule } from './discovery/discovery.module.js';
 import { IdentityModule } from './identity/identity.module.js';
 import { RegistryModule } from './registry/registry.module.js';
 import { ToolsModule } from './tools/tools.module.js';
+import { UsageModule } from './usage/usage.module.js';
 import { WorkspaceAccessModule } from './workspace-access/workspace-access.module.js';
 
 /**
@@ -10,10 +12,12 @@ import { WorkspaceAccessModule } from './workspace-access/workspace-access.modul
  * Adding one: a folder, a line here, a migration.
  */
 export const MODULES = [
+  AuditModule,
   IdentityModule,
   RegistryModule,
   ConnectionsModule,
   DiscoveryModule,
   WorkspaceAccessModule,
+  UsageModule,
   ToolsModule,
 ];

@@ -109,7 +109,8 @@ describe('running the product', () => {
         const success = Object.entries(operation.responses).find(([status]) => status.startsWith('2'));
         const isDocumented =
           operation.summary !== undefined &&
-          (success?.[0] === '204' || success?.[1].content?.['application/json']?.example !== undefined);
+          (success?.[0] === '204' ||
+            Object.values(success?.[1].content ?? {}).some(({ example }) => example !== undefined));
         if (!isDocumented) undocumented.push(`${method} ${path}`);
       }
     }

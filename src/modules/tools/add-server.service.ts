@@ -3,12 +3,10 @@ import { v7 as uuidv7 } from 'uuid';
 import { UpstreamPool } from '../../mcp/upstream-pool.js';
 import { UpstreamError, type UpstreamReason } from '../../mcp/upstream.js';
 import type { Actor } from '../../platform/auth/actor.js';
-import { Database } from '../../platform/database/transaction.js';
 import { DomainError } from '../../platform/http/domain-error.js';
-import { ConnectionSettingsService } from '../connections/connection-settings.service.js';
 import { ConnectionTargetsService } from '../connections/connection-targets.service.js';
 import { TYPES_BY_ADDRESS } from '../connections/connected-servers.service.js';
-import { ConnectionsService, type NewConnection } from '../connections/connections.service.js';
+import { NewConnectionsService, type NewConnection } from '../connections/new-connections.service.js';
 import { DiscoveryRunnerService, type FirstLook } from '../discovery/discovery-runner.service.js';
 import { AddServer, type ServerResponse } from './servers.dto.js';
 import { ServersService } from './servers.service.js';
@@ -20,10 +18,8 @@ const MAY_BE_OLD: ReadonlySet<UpstreamReason> = new Set(['rejected', 'not_mcp'])
 @Injectable()
 export class AddServerService {
   constructor(
-    private readonly database: Database,
     private readonly servers: ServersService,
-    private readonly connections: ConnectionsService,
-    private readonly settings: ConnectionSettingsService,
+    private readonly connections: NewConnectionsService,
     private readonly discovery: DiscoveryRunnerService,
     private readonly pool: UpstreamPool,
   ) {}
@@ -33,10 +29,9 @@ export class AddServerService {
     const id = uuidv7();
     try {
       const { connection, look } = await this.connect(actor, id, organizationId, body);
-      await this.database.transaction(async (transaction) => {
-        await this.connections.insert(actor, transaction, connection);
-        await this.discovery.writeFirst(transaction, look);
-      });
+      await this.connections.createWith(actor, connection, (transaction) =>
+        this.discovery.writeFirst(transaction, look),
+      );
     } catch (error) {
       await this.pool.closeConnection(id);
       if (!(error instanceof UpstreamError)) throw error;
@@ -71,18 +66,19 @@ export class AddServerService {
     body: AddServer,
     typeId: number,
   ): Promise<{ connection: NewConnection; look: FirstLook }> {
-    const type = await this.connections.usableType(actor, organizationId, typeId);
-    const settings = await this.settings.check(type, { base_url: body.server_url }, {}).catch(namingServerUrl);
+    const prepared = await this.connections
+      .prepared(actor, organizationId, typeId, { base_url: body.server_url }, {})
+      .catch(namingServerUrl);
     const connection: NewConnection = {
+      ...prepared,
       id,
       organizationId,
-      type,
       connectionName: body.server_name,
       description: '',
       slug: body.server_id,
-      settings,
       connected: true,
     };
+    const { settings } = prepared;
     const target = ConnectionTargetsService.of(id, organizationId, settings.rendered, settings.options);
     return { connection, look: await this.discovery.lookAround(target, connection) };
   }

@@ -1,3 +1,5 @@
+import { DomainError } from '../../platform/http/domain-error.js';
+
 /** A part of a tool's answer or of a resource, as the upstream sent it (MCP 2025-11-25, ContentBlock and ResourceContents). */
 export type Part = Record<string, unknown>;
 
@@ -18,11 +20,12 @@ export interface ResourceAnswer {
   contents?: Part[];
 }
 
-/** @returns null for a result that is none */
-export function toToolAnswer(result: unknown): ToolAnswer | null {
-  if (!isPart(result)) return null;
+/** @throws DomainError `upstream_error` for a result that is none */
+export function toToolAnswer(result: unknown): ToolAnswer {
+  if (!isPart(result)) throw none('tool result');
   const content = Array.isArray(result.content) ? result.content.filter(isPart) : [];
-  if (content.length === 0 && result.structuredContent === undefined && !Array.isArray(result.content)) return null;
+  if (content.length === 0 && result.structuredContent === undefined && !Array.isArray(result.content))
+    throw none('tool result');
   const answer: ToolAnswer = {
     result: content
       .filter((part) => part.type === 'text' && typeof part.text === 'string')
@@ -35,9 +38,9 @@ export function toToolAnswer(result: unknown): ToolAnswer | null {
   return answer;
 }
 
-/** @returns null for a result that is none */
-export function toResourceAnswer(result: unknown): ResourceAnswer | null {
-  if (!isPart(result) || !Array.isArray(result.contents)) return null;
+/** @throws DomainError `upstream_error` for a result that is none */
+export function toResourceAnswer(result: unknown): ResourceAnswer {
+  if (!isPart(result) || !Array.isArray(result.contents)) throw none('resource');
   const parts = result.contents.filter(isPart);
   const texts = parts.map((part) => part.text).filter((text): text is string => typeof text === 'string');
   const binary = texts.length === 0 ? parts.find((part) => typeof part.blob === 'string') : undefined;
@@ -62,6 +65,12 @@ export function resourceTypeOf(mediaType: string | null): string {
   const isText =
     essence.startsWith('text/') || /^application\/(.+\+)?(xml|yaml|x-yaml|javascript|sql|toml)$/.test(essence);
   return isText ? 'text' : 'binary';
+}
+
+function none(what: string): DomainError {
+  return new DomainError('upstream_error', `The server answered with something that is no ${what}`, {
+    reason: 'protocol_error',
+  });
 }
 
 function isPart(value: unknown): value is Part {

@@ -3,7 +3,7 @@ import { hasRole, type Actor } from '../../platform/auth/actor.js';
 import { DomainError, forbidden, notFound } from '../../platform/http/domain-error.js';
 import type { Page, PageQuery } from '../../platform/http/paging.js';
 import { ConnectedServersService, type ServerFacts } from '../connections/connected-servers.service.js';
-import { ConnectionsService } from '../connections/connections.service.js';
+import { ConnectionChangesService } from '../connections/connection-changes.service.js';
 import { ResourcesService } from '../discovery/resources.service.js';
 import { WorkspacesService } from '../identity/workspaces.service.js';
 import { VisibilityService } from '../workspace-access/visibility.service.js';
@@ -22,7 +22,7 @@ import {
 export class ServersService {
   constructor(
     private readonly connected: ConnectedServersService,
-    private readonly connections: ConnectionsService,
+    private readonly changes: ConnectionChangesService,
     private readonly resources: ResourcesService,
     private readonly visibility: VisibilityService,
     private readonly workspaces: WorkspacesService,
@@ -48,18 +48,18 @@ export class ServersService {
     const server = await this.find(actor, serverId, organization);
     if (!hasRole(actor, server.organizationId, 'admin'))
       throw forbidden('This needs the role admin in the organization');
-    await this.connections.remove(actor, server.id);
+    await this.changes.remove(actor, server.id);
     return { message: `MCP server ${serverId} removed successfully` };
   }
 
   async listResources(
-    { actor, workspace }: Caller,
+    caller: Caller,
     serverId: string,
     organization: string | undefined,
     page: PageQuery,
   ): Promise<Page<ServerResourceResponse>> {
-    const server = await this.findFor({ actor, workspace }, serverId, organization);
-    const { resources } = await this.visibility.of(actor, workspace);
+    const server = await this.findFor(caller, serverId, organization);
+    const { resources } = await this.visibility.of(caller.actor, caller.workspace);
     return (await this.resources.listOfConnection(server.id, resources, page)).map(toServerResourceResponse);
   }
 

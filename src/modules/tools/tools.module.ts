@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { ConnectionsModule } from '../connections/connections.module.js';
 import { DiscoveryModule } from '../discovery/discovery.module.js';
 import { IdentityModule } from '../identity/identity.module.js';
+import { UsageModule } from '../usage/usage.module.js';
 import { WorkspaceAccessModule } from '../workspace-access/workspace-access.module.js';
 import { AddServerService } from './add-server.service.js';
 import { InvocationService } from './invocation.service.js';
@@ -15,7 +16,7 @@ import { UpstreamUseService } from './upstream-use.service.js';
 
 /** The use itself: executing tools, reading resources, and the `/mcp` API around them. */
 @Module({
-  imports: [IdentityModule, ConnectionsModule, DiscoveryModule, WorkspaceAccessModule],
+  imports: [IdentityModule, ConnectionsModule, DiscoveryModule, WorkspaceAccessModule, UsageModule],
   controllers: [ServersController, ToolsController, ResourcesController],
   providers: [
     AddServerService,

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { canBeAnId, theOnly } from '../../platform/auth/organization-choice.js';
-import { DomainError, notFound } from '../../platform/http/domain-error.js';
+import { notFound } from '../../platform/http/domain-error.js';
 import type { Page } from '../../platform/http/paging.js';
 import { ToolCatalogService, type ToolFacts } from '../discovery/tool-catalog.service.js';
 import { AccessDecisionsService } from '../workspace-access/access-decisions.service.js';
@@ -41,12 +41,7 @@ export class ToolsService {
     signal: AbortSignal,
   ): Promise<ToolAnswer> {
     const tool = await this.find(caller, id, organization);
-    const answer = toToolAnswer(await this.invocation.callTool(caller, tool, body.arguments ?? {}, signal));
-    if (!answer)
-      throw new DomainError('upstream_error', 'The server answered with something that is no tool result', {
-        reason: 'protocol_error',
-      });
-    return answer;
+    return this.invocation.callTool(caller, tool, body.arguments ?? {}, signal, toToolAnswer);
   }
 
   private async find(caller: Caller, id: string, organization: string | undefined): Promise<ToolFacts> {

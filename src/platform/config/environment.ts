@@ -141,6 +141,12 @@ export class Environment {
   @Min(1)
   THROTTLE_ANONYMOUS: number = 5;
 
+  @Variable('Days that single calls stay in the ledger; daily totals and the trail of changes stay for good')
+  @IsInt()
+  @Min(32)
+  @Max(36_500)
+  LEDGER_RETENTION_DAYS: number = 400;
+
   @Variable('Least severe log line written: `fatal`, `error`, `warn`, `info`, `debug` or `silent`')
   @IsIn(['fatal', 'error', 'warn', 'info', 'debug', 'silent'])
   LOG_LEVEL: string = 'info';

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import type { Actor } from '../../platform/auth/actor.js';
+import { canonicalJson } from '../../platform/json/canonical-json.js';
+import type { Amount } from '../../platform/money/amount.js';
+
+/** How a call came in. */
+export type Door = 'rest' | 'agent' | 'mapping';
+
+/** How a call ended. `unknown`: its process died before it could say. */
+export type CallOutcome = 'ok' | 'tool_error' | 'upstream_error' | 'timeout' | 'cancelled' | 'denied' | 'unknown';
+
+/** What an outcome counts: the table in docs/ledger.md. */
+export const COUNTS: Record<CallOutcome, { request: 0 | 1; error: 0 | 1; isTimed: boolean; isCharged: boolean }> = {
+  ok: { request: 1, error: 0, isTimed: true, isCharged: true },
+  tool_error: { request: 1, error: 1, isTimed: true, isCharged: true },
+  upstream_error: { request: 1, error: 1, isTimed: true, isCharged: false },
+  timeout: { request: 1, error: 1, isTimed: true, isCharged: false },
+  cancelled: { request: 1, error: 0, isTimed: false, isCharged: false },
+  denied: { request: 0, error: 0, isTimed: false, isCharged: false },
+  unknown: { request: 0, error: 0, isTimed: false, isCharged: false },
+};
+
+/** What is tried, by whom, and what it is charged to. */
+export interface Attempt {
+  actor: Actor;
+  door: Door;
+  organizationId: string;
+  connectionId: string;
+  /** Null where an admin acts directly, or no grant was asked. */
+  workspaceId: string | null;
+  workspaceAccessId: number | null;
+  /** The one resource that the call counts on. */
+  resourceId: number | null;
+  /** Of the tool's resource row; null for anything but a tool. */
+  toolId: number | null;
+  operation: string;
+  /** As the caller gave them: only their hash is kept. */
+  arguments: unknown;
+}
+
+/** A row of `open_calls` as far as both kinds of rows have it; times are ISO 8601 with milliseconds. */
+export interface CallFacts {
+  id: string;
+  organization_id: string;
+  workspace_id: string | null;
+  workspace_access_id: number | null;
+  connection_id: string;
+  resource_id: number | null;
+  tool_id: number | null;
+  user_id: string | null;
+  token_id: string | null;
+  door: string;
+  operation: string;
+  started_at: string;
+  reason: string;
+  bytes_sent: number;
+  request_id: string;
+  address: string;
+  arguments_hash: string;
+}
+
+/** A row of `calls`. */
+export interface ClosedCall extends CallFacts {
+  finished_at: string;
+  outcome: CallOutcome;
+  duration_us: number;
+  bytes_received: number;
+  cost: Amount;
+}
+
+/** @param reason why it is allowed or refused */
+export function toFacts(id: string, attempt: Attempt, reason: string, bytesSent: number): CallFacts {
+  const { actor } = attempt;
+  return {
+    id,
+    organization_id: attempt.organizationId,
+    workspace_id: attempt.workspaceId,
+    workspace_access_id: attempt.workspaceAccessId,
+    connection_id: attempt.connectionId,
+    resource_id: attempt.resourceId,
+    tool_id: attempt.toolId,
+    user_id: actor.userId,
+    token_id: actor.tokenId,
+    door: attempt.door,
+    operation: attempt.operation,
+    started_at: new Date().toISOString(),
+    reason,
+    bytes_sent: bytesSent,
+    request_id: actor.origin.requestId,
+    address: actor.origin.address,
+    arguments_hash: createHash('sha256')
+      .update(canonicalJson(attempt.arguments ?? null))
+      .digest('hex'),
+  };
+}
+
+/** SHA-256 over all that the row says, so that a changed byte shows. */
+export function digestOf(call: ClosedCall): Buffer {
+  const text = JSON.stringify([
+    ...[call.id, call.organization_id, call.workspace_id, call.workspace_access_id, call.connection_id],
+    ...[call.resource_id, call.tool_id, call.user_id, call.token_id, call.door, call.operation, call.started_at],
+    ...[call.reason, call.bytes_sent, call.request_id, call.address, call.arguments_hash],
+    ...[call.finished_at, call.outcome, call.duration_us, call.bytes_received, call.cost],
+  ]);
+  return createHash('sha256').update(text).digest();
+}
+
+/** Of the calls that one link of the chain stands for, in the order of their ids. */
+export function digestOfAll(calls: readonly ClosedCall[]): Buffer {
+  const hash = createHash('sha256');
+  for (const call of calls) hash.update(digestOf(call));
+  return hash.digest();
+}

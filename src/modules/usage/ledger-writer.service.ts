@@ -1,0 +1,213 @@
+import { Injectable, Logger, OnApplicationShutdown } from '@nestjs/common';
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import type { PostgresOptions } from '../../platform/database/data-source.js';
+import { Database } from '../../platform/database/transaction.js';
+import { limitSilence } from '../../platform/database/silence-limit.js';
+import type { ClaimedKey } from '../../platform/http/idempotency/idempotency-keys.js';
+import type { SealedAnswer } from '../../platform/http/idempotency/idempotency.service.js';
+import type { Amount } from '../../platform/money/amount.js';
+import { ProcessLease } from '../../platform/processes/process-lease.service.js';
+import { AuditService } from '../audit/audit.service.js';
+import { AuditHeadsService } from '../audit/audit-heads.service.js';
+import type { CallFacts, ClosedCall } from './call.js';
+import { toClosing } from './closing.js';
+import { GroupCommit } from './group-commit.js';
+
+export interface Opening {
+  facts: CallFacts;
+  /** The most it can cost: held against the budget of its grant until it is closed. */
+  reservedCost: Amount;
+  key: ClaimedKey | null;
+}
+
+/** Why a call must not go on although the policy allows it. */
+export interface Refusal {
+  refusal: 'key_lost' | 'requests' | 'cost';
+  period: 'day' | 'week' | 'month';
+  /** UTC day, `YYYY-MM-DD`. */
+  resets_on: string;
+  maximum: string;
+}
+
+export interface ClosingCall {
+  call: ClosedCall;
+  /** False for one that was refused and never opened. */
+  wasOpened: boolean;
+  answer: SealedAnswer | null;
+}
+
+/** A budget whose limit was reached by calls of a batch. */
+interface ReachedBudget {
+  workspace_access_id: number;
+  period: string;
+  window_start: string;
+}
+
+/** The row was closed by somebody else: this process was taken for dead. */
+export class ClosedBefore extends Error {}
+
+const MOST_IN_A_BATCH = 500;
+/** One for opening, one for closing, one for what goes wrong. */
+const CONNECTIONS = 3;
+const LIMIT_MS = { connect: 5_000, silence: 10_000 };
+/** SQLSTATE of `ledger_close` (migrations/1795390200000-Ledger.ts), and of transactions that only have to be tried again. */
+const CLOSED_BEFORE = 'MC001';
+const TRY_AGAIN = new Set(['40P01', '40001']);
+
+const OPEN =
+  "SELECT call_id, refusal, period, to_char(resets_on, 'YYYY-MM-DD') AS resets_on, maximum FROM ledger_open($1, $2, $3)";
+const CLOSE =
+  "SELECT workspace_access_id, period, to_char(window_start, 'YYYY-MM-DD') AS window_start FROM ledger_close($1, $2, $3, $4, $5, $6)";
+
+/**
+ * Writes the ledger in group commits: one for calls that begin, one for calls that end. Whatever belongs to a call (totals,
+ * budgets, `usage_count` of its grant, the answer kept for its idempotency key, the link of the audit chain) is in the same
+ * transaction (docs/adr/0015-the-ledger.md).
+ */
+@Injectable()
+export class LedgerWriter implements OnApplicationShutdown {
+  private readonly logger = new Logger('ledger');
+  private readonly opener = new GroupCommit<Opening, Refusal | null>(
+    (batch) => this.write(batch, this.open),
+    MOST_IN_A_BATCH,
+  );
+  private readonly closer = new GroupCommit<ClosingCall, null>(
+    (batch) => this.write(batch, this.close),
+    MOST_IN_A_BATCH,
+  );
+  private readonly pool: pg.Pool;
+
+  constructor(
+    dataSource: DataSource,
+    private readonly lease: ProcessLease,
+    private readonly heads: AuditHeadsService,
+    private readonly audit: AuditService,
+    private readonly database: Database,
+  ) {
+    // Its own connections: a call must not wait until lists are read.
+    this.pool = new pg.Pool({
+      connectionString: (dataSource.options as PostgresOptions).url,
+      max: CONNECTIONS,
+      application_name: 'mcp-control-plane ledger',
+      connectionTimeoutMillis: LIMIT_MS.connect,
+      onConnect: limitSilence(LIMIT_MS.silence),
+    });
+    this.pool.on('error', (error) => this.logger.warn({ err: error }, 'a connection of the ledger was lost'));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.end();
+  }
+
+  /** Committed when it resolves with null; with a refusal nothing is left of it. */
+  opened(opening: Opening): Promise<Refusal | null> {
+    return this.opener.add(opening);
+  }
+
+  /** Committed when it resolves. @throws ClosedBefore */
+  async closed(closing: ClosingCall): Promise<void> {
+    await this.closer.add(closing);
+  }
+
+  query<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {
+    return this.pool.query<Row>(text, values).then(({ rows }) => rows);
+  }
+
+  /** What can't be written must not take along what was written in the same transaction. */
+  private async write<Item, Result>(
+    batch: Item[],
+    write: (batch: Item[]) => Promise<(Result | Error)[]>,
+  ): Promise<(Result | Error)[]> {
+    try {
+      return await write(batch);
+    } catch (error) {
+      if (batch.length === 1 || !(error instanceof pg.DatabaseError)) throw error;
+      const results: (Result | Error)[] = [];
+      for (const item of batch) results.push(...(await write([item]).catch((alone: unknown) => [alone as Error])));
+      return results;
+    }
+  }
+
+  private readonly open = async (batch: Opening[]): Promise<(Refusal | null)[]> => {
+    const grants = new Map<string, { workspace_access_id: number; day: string }>();
+    const rows = batch.map(({ facts, reservedCost }) => {
+      const day = facts.started_at.slice(0, 10);
+      const grant = facts.workspace_access_id;
+      if (grant !== null) grants.set(`${grant} ${day}`, { workspace_access_id: grant, day });
+      return { ...facts, process_id: this.lease.id, reserved_cost: reservedCost };
+    });
+    const keys = batch.flatMap(({ facts, key }) => (key ? [{ ...key, call_id: facts.id }] : []));
+    const refused = await this.again(() =>
+      this.query<Refusal & { call_id: string }>(
+        OPEN,
+        [rows, [...grants.values()], keys].map((value) => JSON.stringify(value)),
+      ),
+    );
+    const byCall = new Map(refused.map((refusal) => [refusal.call_id, refusal]));
+    return batch.map(({ facts }) => byCall.get(facts.id) ?? null);
+  };
+
+  private readonly close = async (batch: ClosingCall[]): Promise<(null | Error)[]> => {
+    const lost = new Set<string>();
+    for (let left = batch; left.length > 0;) {
+      try {
+        await this.closeAll(left);
+        break;
+      } catch (error) {
+        if (!(error instanceof pg.DatabaseError) || error.code !== CLOSED_BEFORE) throw error;
+        left = await this.notYetClosed(left, lost);
+      }
+    }
+    return batch.map(({ call }) => (lost.has(call.id) ? new ClosedBefore('the call was closed before') : null));
+  };
+
+  private async closeAll(batch: readonly ClosingCall[]): Promise<void> {
+    const { usage, tools, grants, links } = toClosing(batch.map(({ call }) => call));
+    const opened = batch.filter(({ wasOpened }) => wasOpened).map(({ call }) => call.id);
+    const answers = batch.flatMap(({ answer }) => answer ?? []);
+    const parts = [usage, tools, grants, answers, links].map((part) => JSON.stringify(part));
+    const reached = await this.again(() => this.query<ReachedBudget>(CLOSE, [opened, ...parts]));
+    for (const budget of reached) this.tell(budget, batch);
+    for (const { organization_id } of links) this.heads.advanced(organization_id);
+  }
+
+  /** People look at the trail, machines at the log. The call that reached it waits for neither. */
+  private tell(budget: ReachedBudget, batch: readonly ClosingCall[]): void {
+    this.logger.warn(budget, 'a budget is used up');
+    const { workspace_access_id: id, ...after } = budget;
+    const organizationId = batch.find(({ call }) => call.workspace_access_id === id)?.call.organization_id ?? null;
+    const change = { organizationId, action: 'budget.reached', object: { type: 'workspace_access', id }, after };
+    this.database
+      .transaction((transaction) => this.audit.record(transaction, null, change))
+      .catch((error: unknown) => this.logger.warn({ err: error }, 'that a budget is used up could not be recorded'));
+  }
+
+  /** Of a batch of which some were closed before: those still open; those that somebody else closed get into `lost`. */
+  private async notYetClosed(batch: readonly ClosingCall[], lost: Set<string>): Promise<ClosingCall[]> {
+    const ids = batch.map(({ call }) => call.id);
+    const open = await this.query<{ id: string }>('SELECT id FROM open_calls WHERE id = ANY($1)', [ids]);
+    const closed = await this.query<{ id: string; outcome: string; finished_at: Date }>(
+      'SELECT id, outcome, finished_at FROM calls WHERE id = ANY($1)',
+      [ids],
+    );
+    const isOpen = new Set(open.map(({ id }) => id));
+    const ends = new Map(closed.map((row) => [row.id, `${row.outcome} ${row.finished_at.toISOString()}`]));
+    return batch.filter(({ call, wasOpened }) => {
+      if (!wasOpened || isOpen.has(call.id)) return true;
+      // Written by this process, in a transaction whose commit it did not learn of.
+      if (ends.get(call.id) !== `${call.outcome} ${call.finished_at}`) lost.add(call.id);
+      return false;
+    });
+  }
+
+  private async again<T>(work: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof pg.DatabaseError) || !TRY_AGAIN.has(error.code ?? '') || tries === 5) throw error;
+      }
+    }
+  }
+}
