@@ -18,9 +18,10 @@ const CALL = `
                 "bytes_sent" bigint NOT NULL,
                 "request_id" text NOT NULL,
                 "address" text NOT NULL,
-                "arguments_hash" text NOT NULL`;
+                "arguments_hash" text NOT NULL,
+                "is_hidden" boolean NOT NULL`;
 const COMMON = `id, organization_id, workspace_id, workspace_access_id, connection_id, resource_id, tool_id, user_id, token_id,
-              door, operation, started_at, reason, bytes_sent, request_id, address, arguments_hash`;
+              door, operation, started_at, reason, bytes_sent, request_id, address, arguments_hash, is_hidden`;
 
 /** The totals of a day, of a resource or of a tool. */
 const TOTALS = `

@@ -17,10 +17,14 @@ export interface Case {
   fresh?: (side: Side, unique: string, world: World) => Promise<Values>;
   /** Of a list: to whom it shows rows; to everybody else it is empty. */
   rowsFor?: readonly Role[];
+  /** What its rows are, where the answer is no array of them. */
+  rowsIn?: (answer: Answer) => readonly string[];
   /** For operators of the installation alone: the guard says no before anything is looked up. */
   operatorsOnly?: boolean;
   /** Operators see these of every organization, so that none is foreign to them. */
   operatorSeesAll?: boolean;
+  /** Operators see people, sessions and names of organizations here, and nothing else of them. */
+  operatorSeesInstallation?: boolean;
   /** Of no organization: nobody's foreign id. */
   belongsToAll?: boolean;
   /** Ends the session or the password it is called with, so somebody else has to call it. */
@@ -70,7 +74,8 @@ export function cellsOf(route: string, each: Case): Cell[] {
 }
 
 function applies(each: Case, role: Role, position: Position | null, kind: Kind): boolean {
-  if (kind === 'foreign') return !each.belongsToAll && !(role === 'operator' && each.operatorSeesAll);
+  if (kind === 'foreign')
+    return !each.belongsToAll && !(role === 'operator' && (each.operatorSeesAll || position?.operatorToo));
   if (kind === 'sibling') return ONE_WORKSPACE.includes(role) && position?.id.sibling !== undefined;
   return true;
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Side } from './world.js';
+import { INSTALLATION } from '../../src/modules/audit/audit.service.js';
+import type { Role, Side } from './world.js';
 
 export type Value = string | number | boolean;
 
@@ -19,6 +20,7 @@ export interface IdKind {
 
 const uuids = { unknown: randomUUID(), malformed: 'no-id-at-all', wrongType: 'no-id-at-all' };
 const integers = { unknown: 2_000_000_000, malformed: 'no-id-at-all', wrongType: true };
+const texts = { unknown: randomUUID(), malformed: 'x'.repeat(201), wrongType: 5 };
 // Any text is a name, but PostgreSQL stores no NUL.
 const names = { unknown: 'nobody-has-this', malformed: 'no\0id', wrongType: 5 };
 
@@ -45,6 +47,17 @@ export const ID = {
     sibling: (side) => side.loneTool,
   },
   grant: { ...integers, own: (side) => side.grant, sibling: (side) => side.annexGrant },
+  /** Of the agent, in the workspace. */
+  call: { ...uuids, own: (side) => side.call, sibling: (side) => side.annexCall },
+  workersCall: { ...uuids, own: (side) => side.workersCall },
+  /** Of the owner, in no workspace. */
+  directCall: { ...uuids, own: (side) => side.directCall },
+  /** The request of the agent's call. */
+  request: { ...texts, own: (side) => side.request },
+  /** What a record of the trail is about. */
+  object: { ...texts, own: (side) => side.connection },
+  /** The organization that is none. */
+  installation: { ...uuids, own: () => INSTALLATION },
 } satisfies Record<string, IdKind>;
 
 /**
@@ -60,6 +73,10 @@ export interface Position {
   id: IdKind;
   /** Sent only by the cells that are about it. */
   optional: boolean;
+  /** Of a filter: to whom a list shows rows, where they are others than without it. */
+  rowsFor?: readonly Role[];
+  /** Of a filter: operators find something by the ids of every organization, so that none is foreign to them. */
+  operatorToo?: boolean;
 }
 
 const required = (place: Place, name: string, id: IdKind): Position => ({ place, name, id, optional: false });
@@ -72,6 +89,10 @@ export const nested = (name: string, id: IdKind): Position => optional('nested',
 /** A name in the body that says who or what is meant, which is no id: what does not fit it is a wrong field. */
 export const name = (field: string, id: IdKind): Position => required('name', field, id);
 export const filter = (parameter: string, id: IdKind): Position => optional('filter', parameter, id);
+export const filterFor = (parameter: string, id: IdKind, rowsFor: readonly Role[]): Position => ({
+  ...filter(parameter, id),
+  rowsFor,
+});
 export const choice = optional('choice', 'organization', ID.organization);
 export const header = optional('header', 'X-Workspace-Id', ID.workspace);
 
@@ -85,3 +106,6 @@ export function cursor(id: IdKind): Position {
     wrongType: '',
   });
 }
+
+/** Of lists of history, whose cursors are ids as they are. */
+export const idAsCursor = (id: IdKind): Position => optional('cursor', 'cursor', { ...id, sibling: undefined });

@@ -10,11 +10,13 @@ import { ID } from './ids.js';
 import { differences, routesRegisteredBy } from './live-routes.js';
 import { failuresOf, inBatches, type Secrets } from './run.js';
 import { changes, snapshotOf } from './snapshot.js';
+import { callsOf, secretsOf, toldOf, type Hidden } from './secrets.js';
+import { USAGE_ROWS } from './usage-rows.js';
 import { USE_ROWS } from './use-rows.js';
-import { callsOf, connectionBody, createWorld, secretsOf, settled, type Side, type World } from './world.js';
+import { connectionBody, createWorld, settled, type Side, type World } from './world.js';
 
 /** What every route answers to whom. A new route needs a row here, or a place among the public ones. */
-const TABLES: Rows[] = [IDENTITY_ROWS, CONNECTION_ROWS, USE_ROWS];
+const TABLES: Rows[] = [IDENTITY_ROWS, CONNECTION_ROWS, USAGE_ROWS, USE_ROWS];
 const ROUTES = TABLES.flatMap((table) => Object.keys(table));
 /** Open to everybody, and without anybody's data. */
 const PUBLIC = [
@@ -47,7 +49,7 @@ describe('two organizations with the same names', () => {
   let app: TestApp;
   let live: string[];
   let world: World;
-  let secrets: [string[], string[]];
+  let secrets: [Hidden, Hidden];
   beforeAll(async () => {
     ({ result: app, routes: live } = await routesRegisteredBy(() => startApp()));
     world = await createWorld(app);
@@ -154,14 +156,14 @@ describe('two organizations with the same names', () => {
     const client = world.both.client;
     const problems: string[] = [];
     for (const [index, side] of world.sides.entries()) {
-      const foreign = secrets[1 - index] ?? [];
+      const foreign = secrets[1 - index];
       const cells = [...CELLS.values()].flat().filter(isChoosing);
       await inBatches(cells, async (cell) => {
         const sent = await requestOf(world, cell, side, side);
         const answer = await send(client, sent);
         // The workspace of a server is not asked for before the server is found.
         const isOpen = cell.position?.place === 'header' && answer.body.error === 'organization_ambiguous';
-        const told = foreign.filter((secret) => answer.text.includes(secret));
+        const told = foreign ? toldOf(foreign, answer.text) : ['nothing to compare with'];
         if (isOpen || (answer.status < 300 && told.length === 0)) return;
         problems.push(`${sent.method} ${sent.path} tells ${told.join()} and answers ${answer.status} ${answer.text}`);
       });

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { Answer, ApiClient } from '../support/api-client.js';
 import { newUser } from '../support/tenants.js';
 import { requestOf, shapeOf, type Cell, type Request } from './cells.js';
+import { installationOf, toldOf, type Hidden } from './secrets.js';
 import type { Side, World } from './world.js';
 
 /** Requests under way at once. */
@@ -15,8 +17,8 @@ const ERRORS: Record<number, readonly string[]> = {
 export interface Secrets {
   /** Whoever asks. */
   credentials: readonly string[];
-  ofOther: readonly string[];
-  ofOwn: readonly string[];
+  ofOther: Hidden;
+  ofOwn: Hidden;
 }
 
 interface Outcome {
@@ -35,12 +37,16 @@ export async function failuresOf(
   const outcomes = await inBatches(cells, async (cell) => {
     const actor = await actorOf(world, cell, side);
     const request = await requestOf(world, cell, side, other);
-    const answer = await actor.send(request.method, request.path, request.body, request.headers);
+    const headers = { ...request.headers, ...keyOf(cell, side) };
+    const answer = await actor.send(request.method, request.path, request.body, headers);
     return { cell, request, answer };
   });
+  const installation = await installationOf(world.app);
   const withoutTwin = outcomes.filter(({ cell }) => cell.kind !== 'own' && !hasTwin(cell, outcomes));
   return [
-    ...outcomes.flatMap((outcome) => problemsOf(outcome, side, secrets).map((problem) => lineOf(outcome, problem))),
+    ...outcomes.flatMap((outcome) =>
+      problemsOf(outcome, side, secrets, installation).map((problem) => lineOf(outcome, problem)),
+    ),
     ...withoutTwin.map((outcome) => lineOf(outcome, 'has no own-id twin that succeeded')),
     ...outcomes.flatMap((outcome) => differenceOf(outcome, outcomes)),
   ];
@@ -56,6 +62,14 @@ export async function inBatches<T, R>(items: readonly T[], work: (item: T) => Pr
   return results;
 }
 
+/** The same one of everybody on both sides: what was answered to the one is never the answer to another. */
+function keyOf({ route, case: { title = '' }, role, position, kind }: Cell, side: Side): Record<string, string> {
+  if (!route.startsWith('POST ')) return {};
+  // The operator is the same person on both sides.
+  const parts = [route, title, position?.name ?? '', kind, role === 'operator' ? side.mark : ''];
+  return { 'Idempotency-Key': createHash('sha256').update(parts.join()).digest('hex') };
+}
+
 async function actorOf({ app }: World, { case: each, role }: Cell, side: Side): Promise<ApiClient> {
   return each.endsSession && role !== 'agent' ? (await newUser(app)).client : side.actors[role];
 }
@@ -69,27 +83,40 @@ function hasTwin(cell: Cell, outcomes: readonly Outcome[]): boolean {
   );
 }
 
-function problemsOf(outcome: Outcome, side: Side, secrets: Secrets): string[] {
-  const { cell, request, answer } = outcome;
+function problemsOf(
+  { cell, request, answer }: Outcome,
+  side: Side,
+  secrets: Secrets,
+  installation: ReadonlySet<string>,
+): string[] {
+  if (answer.headers.has('idempotent-replayed')) return ['is what somebody else was answered'];
   if (!cell.expected.includes(answer.status)) return [`expected ${cell.expected.join(' or ')}`];
   const problems = answer.status < 300 ? listProblems(cell, answer) : errorProblems(cell, answer);
   const sent = decodeURIComponent(request.path) + JSON.stringify([request.body, request.headers]);
   const got = `${answer.text} ${[...answer.headers].join(' ')}`;
   // An error may name the id that was asked for.
-  const told = hiddenFrom(cell, side, secrets).filter((secret) => got.includes(secret) && !sent.includes(secret));
-  return told.length > 0 ? [...problems, `tells ${told.join(', ')}`] : problems;
+  const told = hiddenFrom(cell, side, secrets)
+    .flatMap((hidden) => toldOf(hidden, got))
+    .filter((secret) => !sent.includes(secret))
+    .filter((secret) => !isOperators(cell) || !installation.has(secret));
+  return told.length > 0 ? [...problems, `tells ${[...new Set(told)].join(', ')}`] : problems;
 }
 
-function hiddenFrom({ role, case: each }: Cell, side: Side, { credentials, ofOther, ofOwn }: Secrets): string[] {
+function isOperators({ role, case: each }: Cell): boolean {
+  return role === 'operator' && each.operatorSeesInstallation === true;
+}
+
+function hiddenFrom({ role, case: each }: Cell, side: Side, { credentials, ofOther, ofOwn }: Secrets): Hidden[] {
+  const only = (words: readonly string[]): Hidden => ({ ids: new Set(), words });
   // The operator is in neither.
-  if (role === 'operator') return each.operatorSeesAll ? [...credentials] : [...credentials, ...ofOther, ...ofOwn];
+  if (role === 'operator') return each.operatorSeesAll ? [only(credentials)] : [only(credentials), ofOther, ofOwn];
   // The other workspace, and for an agent also the connection that only that one may use.
   const elsewhere = {
     manager: [side.annex],
     worker: [side.annex],
     agent: [side.annex, side.loneConnection, side.loneSlug],
   };
-  return [...credentials, ...ofOther, ...(role in elsewhere ? elsewhere[role as keyof typeof elsewhere] : [])];
+  return [only(credentials), ofOther, only(role in elsewhere ? elsewhere[role as keyof typeof elsewhere] : [])];
 }
 
 function errorProblems({ kind, position }: Cell, { status, body }: Answer): string[] {
@@ -99,11 +126,11 @@ function errorProblems({ kind, position }: Cell, { status, body }: Answer): stri
   return fields.includes(position.name) ? [] : [`names ${fields.join(', ')} instead of ${position.name}`];
 }
 
-function listProblems({ case: each, role, position, kind }: Cell, { body }: Answer): string[] {
-  const { rowsFor } = each;
+function listProblems({ case: each, role, position, kind }: Cell, answer: Answer): string[] {
+  const rowsFor = position?.rowsFor ?? each.rowsFor;
   if (!rowsFor) return [];
-  const rows = body as Record<string, unknown>[];
-  const keys = rows.map((row) => row.id ?? row.server_id ?? row.uri ?? JSON.stringify(row.user));
+  const rows = each.rowsIn?.(answer) ?? (answer.body as Record<string, unknown>[]);
+  const keys = rows.map((row) => (typeof row === 'string' ? row : keyIn(row)));
   if (new Set(keys).size !== keys.length) return ['shows a row twice'];
   if (position?.place === 'cursor') return [];
   if (kind !== 'own' && position?.place === 'filter') return rows.length === 0 ? [] : ['shows rows'];
@@ -111,6 +138,10 @@ function listProblems({ case: each, role, position, kind }: Cell, { body }: Answ
   if (role === 'operator' && position === null && !rowsFor.includes(role)) return [];
   if (rowsFor.includes(role) !== rows.length > 0) return [`shows ${rows.length} rows`];
   return [];
+}
+
+function keyIn(row: Record<string, unknown>): unknown {
+  return row.id ?? row.server_id ?? row.uri ?? JSON.stringify(row.user);
 }
 
 /** Nobody may learn from an answer which of foreign, unknown and malformed an id is. */

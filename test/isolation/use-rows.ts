@@ -10,7 +10,7 @@ const ACCESS = 'api/v1/mcp/workspace-access';
 const GRANTED: readonly Role[] = ['owner', 'admin', 'manager', 'worker', 'agent'];
 
 /** In the annex, so that the grants by which everybody else sees things stay as they are. */
-async function newGrant(side: Side, unique: string): Promise<Values> {
+export async function newGrant(side: Side, unique: string): Promise<Values> {
   const { annex: workspace, connection, resource } = side;
   const grant = { workspace, connection, access_name: unique, allowed_resources: [resource], auto_sync: false };
   return { id: (await made(side.actors.owner.post(`/${ACCESS}/`, grant))).id as number };

@@ -9,8 +9,9 @@ import { snapshotOf } from './snapshot.js';
 export const ROLES = ['operator', 'owner', 'admin', 'member', 'manager', 'worker', 'agent'] as const;
 export type Role = (typeof ROLES)[number];
 
-const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 const CONNECTIONS = '/api/v1/mcp/connections/';
+/** One that nothing here uses up, and that every call is held against. */
+export const BUDGET = { period: 'month', max_requests: 1_000_000, max_cost: 1_000_000, action: 'block' };
 
 /** One of the two organizations. Everything that may have the name of its twin in the other has it. */
 export interface Side {
@@ -49,6 +50,17 @@ export interface Side {
   run: string;
   /** Of a changed tool of the second connection: pending. */
   review: number;
+  /** Of the agent, in the workspace. */
+  call: string;
+  /** The request that made it. */
+  request: string;
+  workersCall: string;
+  /** Of the owner, in no workspace. */
+  directCall: string;
+  /** In the annex. */
+  annexCall: string;
+  /** A signed head of the organization's chain of calls. */
+  head: string;
 }
 
 export interface World {
@@ -90,8 +102,8 @@ export async function made(answer: Promise<Answer>): Promise<Answer['body']> {
 async function createSide(app: TestApp, mark: string, both: TestUser): Promise<Side> {
   const credential = `credential-of-${mark}`;
   const [upstream, loneUpstream] = [
-    await startOldEra({ token: credential, tools: toolsOf(mark) }),
-    await startOldEra({ token: credential, tools: toolsOf(mark) }),
+    await startOldEra({ token: credential, tools: toolsOf(mark), call: answerOf(mark) }),
+    await startOldEra({ token: credential, tools: toolsOf(mark), call: answerOf(mark) }),
   ];
   const tenant = await newTenant(app);
   const { organization, owner } = tenant;
@@ -116,7 +128,7 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
     await made(owner.post(`/api/v1/workspaces/${workspace}/members/`, { username, role }));
   const tokens = `/api/v1/workspaces/${workspace}/tokens/`;
   const agent = await made(owner.post(tokens, { name: 'Release agent' }));
-  const token = await made(owner.post(tokens, { name: 'Spare agent' }));
+  const token = await made(manager.client.post(tokens, { name: 'Spare agent' }));
   const discovered = await connectAndGrant({
     owner,
     organization,
@@ -128,6 +140,8 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
     loneUpstream,
   });
   const ownerOf: TestUser = { id: tenant.ownerId, username: '', client: owner };
+  const asAgent = app.anonymous.withToken(agent.token as string);
+  const history = await useAll({ ...discovered, organization, owner, worker: worker.client, agent: asAgent, annex });
   return {
     mark,
     credential,
@@ -140,6 +154,7 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
     annex,
     token: token.id as string,
     ...discovered,
+    ...history,
     actors: {
       operator: app.admin,
       owner,
@@ -147,7 +162,7 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
       member: member.client,
       manager: manager.client,
       worker: worker.client,
-      agent: app.anonymous.withToken(agent.token as string),
+      agent: asAgent,
     },
   };
 }
@@ -267,6 +282,50 @@ export function connectionBody(
   };
 }
 
+type Users = Pick<
+  Side,
+  'organization' | 'annex' | 'grant' | 'annexGrant' | 'connection' | 'tool' | 'loneTool' | 'resource' | 'loneResource'
+> & { owner: ApiClient; worker: ApiClient; agent: ApiClient };
+type History = Pick<Side, 'call' | 'request' | 'workersCall' | 'directCall' | 'annexCall' | 'head'>;
+
+/** Gives the organization a history: budgets, calls that cost something, and what all of it left in the trail. */
+async function useAll(users: Users): Promise<History> {
+  const { owner, worker, agent, connection, tool, loneTool, resource, loneResource } = users;
+  await made(owner.patch(`${CONNECTIONS}${connection}/`, { price_book: { per_call: '0.25' } }));
+  for (const grant of [users.grant, users.annexGrant])
+    await made(owner.put(`/api/v1/mcp/workspace-access/${grant}/budget/`, BUDGET));
+  const call = async (answer: Promise<Answer>, status: number): Promise<{ id: string; request_id: string }> => {
+    const { status: got, headers, text } = await answer;
+    if (got !== status) throw new Error(`the world could not be made: ${got} ${text}`);
+    const [row] = await made(owner.get(`/api/v1/mcp/calls/?request_id=${headers.get('x-request-id')}`));
+    return row as { id: string; request_id: string };
+  };
+  const execute = { arguments: { message: 'hello' } };
+  const inAnnex = { 'X-Workspace-Id': users.annex };
+  const read = (id: number): string => `/api/v1/mcp/resources/${id}/read/`;
+  const agents = await call(agent.post(`/mcp/tools/${tool}/execute`, execute), 200);
+  await call(agent.post(read(resource)), 200);
+  const workers = await call(worker.post(`/mcp/tools/${tool}/execute`, execute), 200);
+  const direct = await call(owner.post(`/mcp/tools/${tool}/execute`, execute), 200);
+  // Nothing of it was granted.
+  const inTheAnnex = await call(owner.post(`/mcp/tools/${loneTool}/execute`, execute, inAnnex), 403);
+  await call(owner.post(read(loneResource), undefined, inAnnex), 403);
+  const { chains } = await made(owner.get(`/api/v1/mcp/audit/verify/?organization=${users.organization}`));
+  return {
+    call: agents.id,
+    request: agents.request_id,
+    workersCall: workers.id,
+    directCall: direct.id,
+    annexCall: inTheAnnex.id,
+    head: chains.find(({ trail }: { trail: string }) => trail === 'calls').head,
+  };
+}
+
+/** What its server answers tells whose it is. */
+function answerOf(mark: string): (name: string) => Record<string, unknown> {
+  return (name) => ({ content: [{ type: 'text', text: `${name} answered by the server of ${mark}` }] });
+}
+
 function toolsOf(mark: string, more = ''): { name: string; [key: string]: unknown }[] {
   const tool = (name: string): { name: string; [key: string]: unknown } => ({
     name,
@@ -280,21 +339,7 @@ function toolsOf(mark: string, more = ''): { name: string; [key: string]: unknow
   return [tool('echo'), tool('other')];
 }
 
-/** Ids and words of the one organization that nobody of the other may read in any answer. */
-export async function secretsOf(app: TestApp, side: Side, other: Side): Promise<string[]> {
-  const [own, others] = [await snapshotOf(app, side.organization), await snapshotOf(app, other.organization)];
-  const known = new Set(others.join().match(UUID));
-  const ids = (own.join().match(UUID) ?? []).filter((id) => !known.has(id));
-  return [...new Set(ids), side.mark, side.credential, ...upstreamsOf(side).map(({ url }) => url)];
-}
-
-/** What its server was asked for: nobody of the other organization may have a call made there. */
-export function callsOf(side: Side): number {
-  const isRequest = ({ method }: { method?: string }): boolean => method !== undefined && method !== 'response';
-  return upstreamsOf(side).flatMap(({ journal }) => journal.filter(isRequest)).length;
-}
-
-function upstreamsOf(side: Side): OldEraUpstream[] {
+export function upstreamsOf(side: Side): OldEraUpstream[] {
   return [side.upstream, side.loneUpstream];
 }
 

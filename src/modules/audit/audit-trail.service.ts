@@ -1,6 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
-import { administeredOrganizationIds, principalId, type Actor } from '../../platform/auth/actor.js';
+import {
+  administeredOrganizationIds,
+  joinedOrganizationIds,
+  principalId,
+  type Actor,
+} from '../../platform/auth/actor.js';
 import { checkedRange } from '../../platform/http/day-range.js';
 import { invalid } from '../../platform/http/domain-error.js';
 import { MOST_COUNTED, Page } from '../../platform/http/paging.js';
@@ -53,7 +58,7 @@ export class AuditTrailService {
 /** What somebody may read: of the named organization, else of all. */
 function scopeOf(actor: Actor, organization: string | undefined): TrailScope {
   const administered = [...administeredOrganizationIds(actor), ...(actor.isOperator ? [INSTALLATION] : [])];
-  const own = principalId(actor);
+  const own = { id: principalId(actor), organizations: joinedOrganizationIds(actor) };
   if (organization === undefined) return { organizations: administered, own };
   const isAdministered = administered.includes(organization);
   return {

@@ -2,8 +2,8 @@
 export interface TrailScope {
   /** Everything of these; INSTALLATION is one of them for operators. */
   organizations: readonly string[];
-  /** What this user or token did itself, wherever; null where that is not asked for. */
-  own: string | null;
+  /** What this user or token did itself in organizations that it is in; null where that is not asked for. */
+  own: { id: string; organizations: readonly string[] } | null;
   /** Of this organization only. */
   within?: string;
 }

@@ -1,8 +1,9 @@
-import { ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiPropertyOptional, IntersectionType } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsOptional, IsString, IsUUID, MaxLength } from 'class-validator';
-import { lowerCased } from '../../platform/http/body-rules.js';
+import { IsStorable, lowerCased } from '../../platform/http/body-rules.js';
 import { DayRangeQuery } from '../../platform/http/day-range.js';
+import { PageQuery } from '../../platform/http/paging.js';
 import { INSTALLATION } from './audit-entry.js';
 import type { TrailFilter } from './audit-trails.js';
 
@@ -10,7 +11,7 @@ const LONGEST = 200;
 const TRAILS = ['changes', 'calls'];
 const ORGANIZATION = `Of this organization; the installation itself, for operators, is ${INSTALLATION}`;
 
-export class ListAudit extends DayRangeQuery implements TrailFilter {
+export class ListAudit extends IntersectionType(PageQuery, DayRangeQuery) implements TrailFilter {
   @ApiPropertyOptional({ format: 'uuid', description: ORGANIZATION })
   @IsOptional()
   @Transform(lowerCased)
@@ -25,18 +26,21 @@ export class ListAudit extends DayRangeQuery implements TrailFilter {
   @ApiPropertyOptional({ example: 'connection.updated', description: 'What was done' })
   @IsOptional()
   @IsString()
+  @IsStorable()
   @MaxLength(LONGEST)
   action?: string;
 
   @ApiPropertyOptional({ example: 'connection', description: 'The kind of object' })
   @IsOptional()
   @IsString()
+  @IsStorable()
   @MaxLength(LONGEST)
   object_type?: string;
 
   @ApiPropertyOptional({ description: 'Id of the object' })
   @IsOptional()
   @IsString()
+  @IsStorable()
   @MaxLength(LONGEST)
   object_id?: string;
 
@@ -49,6 +53,7 @@ export class ListAudit extends DayRangeQuery implements TrailFilter {
   @ApiPropertyOptional({ description: 'Everything that one request did' })
   @IsOptional()
   @IsString()
+  @IsStorable()
   @MaxLength(LONGEST)
   request_id?: string;
 }
@@ -65,6 +70,7 @@ export class VerifyAudit {
   })
   @IsOptional()
   @IsString()
+  @IsStorable()
   @MaxLength(500)
   head?: string;
 }

@@ -27,17 +27,25 @@ export class ChangesTrail implements AuditTrail {
   async list(scope: TrailScope, filter: TrailFilter, { before, limit }: TrailPage): Promise<TrailRecord[]> {
     const where = conditions(scope, filter);
     if (before !== undefined) where.add('id < ?', before);
-    const rows = await this.database.manager.query<ChangeRow[]>(
-      `SELECT ${FIELDS} FROM audit_records WHERE ${where.text} ORDER BY id DESC LIMIT ${where.value(limit)}`,
-      where.values,
+    const most = where.value(limit);
+    const newest = (rows: string): string => `${rows} ORDER BY id DESC LIMIT ${most}`;
+    const visible = visibleRecords(scope, where, (condition) =>
+      newest(`SELECT ${FIELDS} FROM audit_records WHERE ${where.text} AND ${condition}`),
     );
+    const rows = await this.database.manager.query<ChangeRow[]>(newest(`SELECT * FROM (${visible}) v`), where.values);
     return rows.map(toRecord);
   }
 
   async count(scope: TrailScope, filter: TrailFilter, most: number): Promise<number> {
     const where = conditions(scope, filter);
+    const limit = where.value(most);
+    const visible = visibleRecords(
+      scope,
+      where,
+      (condition) => `SELECT 1 FROM audit_records WHERE ${where.text} AND ${condition} LIMIT ${limit}`,
+    );
     const [row] = await this.database.manager.query<{ count: number }[]>(
-      `SELECT count(*)::int AS count FROM (SELECT 1 FROM audit_records WHERE ${where.text} LIMIT ${where.value(most)}) counted`,
+      `SELECT count(*)::int AS count FROM (SELECT 1 FROM (${visible}) v LIMIT ${limit}) counted`,
       where.values,
     );
     return row?.count ?? 0;
@@ -52,18 +60,35 @@ export class ChangesTrail implements AuditTrail {
   }
 }
 
+const BY = 'COALESCE(token_id, user_id)';
+
+/** One subquery for each chain that may be read, so that each reads its own index in order and stops when it has enough. */
+function visibleRecords(
+  { organizations, own }: TrailScope,
+  where: Conditions,
+  select: (visible: string) => string,
+): string {
+  const administered = where.value(organizations.filter((id) => id !== INSTALLATION));
+  const ofEach = select('organization_id = s.id');
+  const parts = [`SELECT v.* FROM unnest(${administered}::uuid[]) AS s(id) CROSS JOIN LATERAL (${ofEach}) v`];
+  const isOperators = organizations.includes(INSTALLATION);
+  if (isOperators) parts.push(`SELECT v.* FROM (${select('organization_id IS NULL')}) v`);
+  if (own !== null) {
+    const elsewhere = `organization_id = ANY(${where.value(own.organizations)}::uuid[]) AND NOT organization_id = ANY(${administered}::uuid[])`;
+    const installation = isOperators ? '' : 'organization_id IS NULL OR ';
+    const mine = select(`${BY} = ${where.value(own.id)} AND (${installation}${elsewhere})`);
+    parts.push(`SELECT v.* FROM (${mine}) v`);
+  }
+  return parts.join(' UNION ALL ');
+}
+
 function conditions(scope: TrailScope, filter: TrailFilter): Conditions {
   const where = new Conditions();
-  const own = 'COALESCE(token_id, user_id) = ?';
   if (scope.within !== undefined && scope.own !== null) where.add('organization_id = ?', scope.within);
-  const organizations = scope.organizations.filter((id) => id !== INSTALLATION);
-  const installation = scope.organizations.includes(INSTALLATION) ? ' OR organization_id IS NULL' : '';
-  if (scope.own === null) where.add(`(organization_id = ANY(?)${installation})`, organizations);
-  else where.add(`(organization_id = ANY(?)${installation} OR ${own})`, organizations, scope.own);
   if (filter.action !== undefined) where.add('action = ?', filter.action);
   if (filter.object_type !== undefined) where.add('object_type = ?', filter.object_type);
   if (filter.object_id !== undefined) where.add('object_id = ?', filter.object_id);
-  if (filter.actor !== undefined) where.add(own, filter.actor);
+  if (filter.actor !== undefined) where.add(`${BY} = ?`, filter.actor);
   if (filter.request_id !== undefined) where.add('request_id = ?', filter.request_id);
   const { from, until } = timeBounds(filter);
   if (from !== undefined) where.add('recorded_at >= ?', from);

@@ -13,9 +13,11 @@ export interface Expectations {
   retired: readonly Retired[];
 }
 
+type Problem = Omit<ProblemResponse, 'organization' | 'trail'>;
+
 export interface Verified {
   checked: number;
-  problems: Omit<ProblemResponse, 'organization' | 'trail'>[];
+  problems: Problem[];
 }
 
 const MOST_PROBLEMS = 100;
@@ -29,63 +31,80 @@ const MOST_IDS = 10;
 export async function verifyChain(
   trail: AuditTrail,
   organizationId: string,
-  { head, signed, retired }: Expectations,
+  expectations: Expectations,
   signal: AbortSignal,
 ): Promise<Verified> {
-  const problems: Verified['problems'] = [];
-  const tell = (seq: number, problem: ProblemResponse['problem'], ids: readonly string[] = []): void => {
-    if (problems.length < MOST_PROBLEMS) problems.push({ seq, problem, ids: ids.slice(0, MOST_IDS) });
-  };
-  // Two signed heads of one link differ where an older state was restored and went on from there.
-  const awaited = new Map<number, string[]>();
-  for (const { seq, hash } of signed) awaited.set(seq, [...(awaited.get(seq) ?? []), hash]);
-  const bridges = new Map(retired.map((bridge) => [bridge.fromSeq, bridge]));
-  const at = { seq: 0, hash: ORIGIN };
-  const reach = (seq: number, hash: string): void => {
-    Object.assign(at, { seq, hash });
-    if (awaited.get(seq)?.some((signedHash) => signedHash !== hash)) tell(seq, 'rewritten');
-    awaited.delete(seq);
-    if (head?.seq === seq && head.hash !== hash) tell(seq, 'rewritten');
-  };
-  /** Over what retention removed, as far as signed bridges lead. */
-  const cross = (): void => {
-    for (let bridge = bridges.get(at.seq + 1); bridge; bridge = bridges.get(at.seq + 1)) {
-      if (bridge.before !== at.hash) tell(bridge.fromSeq, 'changed');
-      for (const seq of awaited.keys()) if (seq >= bridge.fromSeq && seq < bridge.seq) awaited.delete(seq);
-      reach(bridge.seq, bridge.hash);
-    }
-  };
-  let checked = 0;
-  // A link may be written while this reads; by the number it started from, nothing is missed.
+  const walk = new ChainWalk(expectations);
   for (let last = 0; ;) {
     signal.throwIfAborted();
     const links = await trail.links(organizationId, last);
-    for (const link of links) {
-      cross();
-      if (link.seq !== at.seq + 1) tell(at.seq + 1, 'missing');
-      else if (hashOf(at.hash, link) !== hex(link.hash)) tell(link.seq, 'changed', link.ids);
-      reach(link.seq, hex(link.hash));
-      last = link.seq;
-      checked++;
+    for (const link of links) walk.step(link);
+    const end = links.at(-1);
+    if (!end) return walk.finish();
+    last = end.seq;
+  }
+}
+
+class ChainWalk {
+  private readonly problems: Problem[] = [];
+  /** Hashes of signed heads that were not met yet: several of one number where the trail was set back in between. */
+  private readonly awaited = new Map<number, string[]>();
+  private readonly bridges: Map<number, Retired>;
+  private readonly head: Expectations['head'];
+  private seq = 0;
+  private hash = ORIGIN;
+  private checked = 0;
+
+  constructor({ head, signed, retired }: Expectations) {
+    this.head = head;
+    for (const { seq, hash } of signed) this.awaited.set(seq, [...(this.awaited.get(seq) ?? []), hash]);
+    this.bridges = new Map(retired.map((bridge) => [bridge.fromSeq, bridge]));
+  }
+
+  step(link: TrailLink): void {
+    this.cross();
+    const hash = link.hash.toString('hex');
+    if (link.seq !== this.seq + 1) this.tell(this.seq + 1, 'missing');
+    else if (hashOf(this.hash, link) !== hash) this.tell(link.seq, 'changed', link.ids);
+    this.reach(link.seq, hash);
+    this.checked++;
+  }
+
+  finish(): Verified {
+    this.cross();
+    const end = Math.max(this.head?.seq ?? 0, ...this.awaited.keys());
+    if (end > this.seq) this.tell(this.seq + 1, 'cut');
+    // Links without a head: it was removed, and with it what would show that more is gone.
+    else if (this.head === null && this.seq > 0) this.tell(this.seq, 'cut');
+    for (const seq of this.awaited.keys()) if (seq <= this.seq) this.tell(seq, 'missing');
+    return { checked: this.checked, problems: this.problems };
+  }
+
+  /** Over what retention removed, as far as signed bridges lead. What they cover can not be looked at any more. */
+  private cross(): void {
+    for (let bridge = this.bridges.get(this.seq + 1); bridge; bridge = this.bridges.get(this.seq + 1)) {
+      if (bridge.before !== this.hash) this.tell(bridge.fromSeq, 'changed');
+      for (const seq of this.awaited.keys()) if (seq >= bridge.fromSeq && seq < bridge.seq) this.awaited.delete(seq);
+      this.reach(bridge.seq, bridge.hash);
     }
-    if (links.length === 0) break;
   }
-  cross();
-  const end = Math.max(head?.seq ?? 0, ...awaited.keys());
-  if (end > at.seq || head === null) {
-    if (end > at.seq) tell(at.seq + 1, 'cut');
-    else if (at.seq > 0) tell(at.seq, 'cut');
+
+  private reach(seq: number, hash: string): void {
+    this.seq = seq;
+    this.hash = hash;
+    const isSigned = (this.awaited.get(seq) ?? []).every((signed) => signed === hash);
+    const isHead = this.head?.seq !== seq || this.head.hash === hash;
+    if (!isSigned || !isHead) this.tell(seq, 'rewritten');
+    this.awaited.delete(seq);
   }
-  for (const seq of awaited.keys()) if (seq <= at.seq) tell(seq, 'missing');
-  return { checked, problems };
+
+  private tell(seq: number, problem: Problem['problem'], ids: readonly string[] = []): void {
+    if (this.problems.length < MOST_PROBLEMS) this.problems.push({ seq, problem, ids: ids.slice(0, MOST_IDS) });
+  }
 }
 
 function hashOf(before: string, { seq, digest }: TrailLink): string {
   const number = Buffer.alloc(8);
   number.writeBigInt64BE(BigInt(seq));
   return createHash('sha256').update(before, 'hex').update(number).update(digest).digest('hex');
-}
-
-function hex(hash: Buffer): string {
-  return hash.toString('hex');
 }

@@ -204,8 +204,8 @@ export class InvocationService {
     } catch (error) {
       if (!(error instanceof DomainError) || error.code === 'unavailable') throw error;
       if (error instanceof Refused) {
-        const { workspaceId, grantId, reason } = error;
-        await this.ledger.refuse({ ...attempt, workspaceId, workspaceAccessId: grantId }, reason);
+        const { workspaceId, grantId, reason, isHidden } = error;
+        await this.ledger.refuse({ ...attempt, workspaceId, workspaceAccessId: grantId, isHidden }, reason);
       } else await this.ledger.refuse(attempt, reasonOf(error));
       throw error;
     }
@@ -258,6 +258,7 @@ function attemptOf(
     toolId,
     operation: 'tools/call',
     arguments: args,
+    isHidden: false,
   };
 }
 

@@ -4,7 +4,7 @@ import { timeBounds, type DayRange } from '../../platform/http/day-range.js';
 /** Of `call_attempts`, as CallRow has them. */
 export const CALL_FIELDS = `id, organization_id, workspace_id, workspace_access_id, connection_id, resource_id, tool_id, user_id,
   token_id, door, operation, started_at, reason, bytes_sent::float8 AS bytes_sent, request_id, address, arguments_hash,
-  finished_at, outcome, duration_us::float8 AS duration_us, bytes_received::float8 AS bytes_received, cost::text AS cost,
+  is_hidden,  finished_at, outcome, duration_us::float8 AS duration_us, bytes_received::float8 AS bytes_received, cost::text AS cost,
   chain_seq::float8 AS chain_seq`;
 
 /** An id is made a moment before its call starts. */

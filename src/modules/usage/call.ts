@@ -36,6 +36,8 @@ export interface Attempt {
   operation: string;
   /** As the caller gave them: only their hash is kept. */
   arguments: unknown;
+  /** The caller was told that there is no such thing: the row is for admins only. */
+  isHidden: boolean;
 }
 
 /** A row of `open_calls` as far as both kinds of rows have it; times are ISO 8601 with milliseconds. */
@@ -57,6 +59,7 @@ export interface CallFacts {
   request_id: string;
   address: string;
   arguments_hash: string;
+  is_hidden: boolean;
 }
 
 /** A row of `calls`. */
@@ -91,6 +94,7 @@ export function toFacts(id: string, attempt: Attempt, reason: string, bytesSent:
     arguments_hash: createHash('sha256')
       .update(canonicalJson(attempt.arguments ?? null))
       .digest('hex'),
+    is_hidden: attempt.isHidden,
   };
 }
 
@@ -99,7 +103,7 @@ export function digestOf(call: ClosedCall): Buffer {
   const text = JSON.stringify([
     ...[call.id, call.organization_id, call.workspace_id, call.workspace_access_id, call.connection_id],
     ...[call.resource_id, call.tool_id, call.user_id, call.token_id, call.door, call.operation, call.started_at],
-    ...[call.reason, call.bytes_sent, call.request_id, call.address, call.arguments_hash],
+    ...[call.reason, call.bytes_sent, call.request_id, call.address, call.arguments_hash, call.is_hidden],
     ...[call.finished_at, call.outcome, call.duration_us, call.bytes_received, call.cost],
   ]);
   return createHash('sha256').update(text).digest();

@@ -1,8 +1,9 @@
-import { ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiPropertyOptional, IntersectionType } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsString, IsUUID, Max, MaxLength, Min } from 'class-validator';
-import { lowerCased } from '../../platform/http/body-rules.js';
+import { IsStorable, lowerCased } from '../../platform/http/body-rules.js';
 import { DayRangeQuery } from '../../platform/http/day-range.js';
+import { PageQuery } from '../../platform/http/paging.js';
 import { LARGEST_INTEGER } from '../../platform/http/parameters.js';
 import { toInteger } from '../../platform/http/query-values.js';
 import { COUNTS, type CallFacts, type CallOutcome } from './call.js';
@@ -10,7 +11,7 @@ import { COUNTS, type CallFacts, type CallOutcome } from './call.js';
 const OUTCOMES = Object.keys(COUNTS);
 const DOORS = ['rest', 'agent', 'mapping'];
 
-export class ListCalls extends DayRangeQuery {
+export class ListCalls extends IntersectionType(PageQuery, DayRangeQuery) {
   @ApiPropertyOptional({ format: 'uuid', description: 'Filter by workspace ID' })
   @IsOptional()
   @Transform(lowerCased)
@@ -58,6 +59,7 @@ export class ListCalls extends DayRangeQuery {
   @ApiPropertyOptional({ description: 'Filter by request ID' })
   @IsOptional()
   @IsString()
+  @IsStorable()
   @MaxLength(200)
   request_id?: string;
 }

@@ -1,4 +1,10 @@
-import { administeredOrganizationIds, hasRole, principalId, type Actor } from '../../platform/auth/actor.js';
+import {
+  administeredOrganizationIds,
+  hasRole,
+  joinedOrganizationIds,
+  principalId,
+  type Actor,
+} from '../../platform/auth/actor.js';
 import type { Conditions } from '../../platform/database/conditions.js';
 
 /** What somebody may see of the ledger. */
@@ -8,13 +14,17 @@ export interface HistoryScope {
   /** Everything of these, which are of other organizations than the above. */
   workspaces: readonly string[];
   /** What this user or token did itself; null where nothing is anybody's own. */
-  own: string | null;
+  own: { id: string; organizations: readonly string[] } | null;
 }
 
 /** Admins see their organizations, people the workspaces that they work in and what they did, a workspace token its own calls. */
 export function callsVisibleTo(actor: Actor): HistoryScope {
   const { organizations, workspaces } = totalsVisibleTo(actor);
-  return { organizations, workspaces: actor.userId === null ? [] : workspaces, own: principalId(actor) };
+  return {
+    organizations,
+    workspaces: actor.userId === null ? [] : workspaces,
+    own: { id: principalId(actor), organizations: joinedOrganizationIds(actor) },
+  };
 }
 
 /** Totals are of grants and not of people: a workspace token sees those of its workspace. */
@@ -36,7 +46,8 @@ export function visibleRows(scope: HistoryScope, where: Conditions, select: (vis
   const parts = [each(organizations, 'organization_id'), each(workspaces, 'workspace_id')];
   if (scope.own !== null)
     parts.push(
-      `SELECT v.* FROM (${select(`COALESCE(token_id, user_id) = ${where.value(scope.own)}
+      `SELECT v.* FROM (${select(`COALESCE(token_id, user_id) = ${where.value(scope.own.id)}
+        AND NOT is_hidden AND organization_id = ANY(${where.value(scope.own.organizations)})
         AND NOT organization_id = ANY(${organizations}) AND (workspace_id IS NULL OR NOT workspace_id = ANY(${workspaces}))`)}) v`,
     );
   return parts.join(' UNION ALL ');

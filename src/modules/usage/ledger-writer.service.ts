@@ -59,6 +59,7 @@ const OPEN =
   "SELECT call_id, refusal, period, to_char(resets_on, 'YYYY-MM-DD') AS resets_on, maximum FROM ledger_open($1, $2, $3)";
 const CLOSE =
   "SELECT workspace_access_id, period, to_char(window_start, 'YYYY-MM-DD') AS window_start FROM ledger_close($1, $2, $3, $4, $5, $6)";
+const ANSWER = 'SELECT idempotency_complete($1, $2, $3, $4, $5, $6)';
 
 /**
  * Writes the ledger in group commits: one for calls that begin, one for calls that end. Whatever belongs to a call (totals,
@@ -108,6 +109,11 @@ export class LedgerWriter implements OnApplicationShutdown {
   /** Committed when it resolves. @throws ClosedBefore */
   async closed(closing: ClosingCall): Promise<void> {
     await this.closer.add(closing);
+  }
+
+  /** Keeps the answer of a call that somebody else has closed. */
+  async answered({ principal, key, request_id, process_id, status, answer }: SealedAnswer): Promise<void> {
+    await this.query(ANSWER, [principal, key, request_id, process_id, status, answer]);
   }
 
   query<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {

@@ -2,7 +2,8 @@ import { Injectable, Logger, OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { v7 as uuidv7 } from 'uuid';
 import type { Actor } from '../../platform/auth/actor.js';
-import { DomainError } from '../../platform/http/domain-error.js';
+import { DomainError, ERROR_STATUS } from '../../platform/http/domain-error.js';
+import { errorBody } from '../../platform/http/error.filter.js';
 import { IdempotencyService } from '../../platform/http/idempotency/idempotency.service.js';
 import { MetricsService } from '../../platform/telemetry/metrics.service.js';
 import { costOf, type Price } from '../registry/registry.service.js';
@@ -104,7 +105,7 @@ export class LedgerService implements OnApplicationShutdown {
       cost: COUNTS[end.outcome].isCharged ? costOf(price, facts.bytes_sent + bytes) : '0',
     };
     const answer = this.idempotency.sealed(actor, end.answer.status, end.answer.body);
-    await this.closed({ call, wasOpened: true, answer });
+    await this.closed({ call, wasOpened: true, answer }, actor);
   }
 
   /** Closes what a process that is gone left open. False where it is closed already. */
@@ -119,8 +120,10 @@ export class LedgerService implements OnApplicationShutdown {
     }
   }
 
-  private async closed(closing: ClosingCall): Promise<void> {
-    const written = this.untilClosed(closing).finally(() => this.underWay.delete(closing.call.id));
+  private async closed(closing: ClosingCall, actor: Actor): Promise<void> {
+    const written = this.untilClosed(closing)
+      .catch((error: unknown) => this.takenForLost(error, actor))
+      .finally(() => this.underWay.delete(closing.call.id));
     const patience = new AbortController();
     const impatient = delay(PATIENCE_MS, 'late' as const, { ref: false, signal: patience.signal }).catch(
       () => undefined,
@@ -130,12 +133,26 @@ export class LedgerService implements OnApplicationShutdown {
         written.catch(() => undefined);
         throw new DomainError('unavailable', 'What the call did could not be written down yet', {}, RETRY_SECONDS);
       }
-    } catch (error) {
-      if (!(error instanceof ClosedBefore)) throw error;
-      throw new DomainError('outcome_unknown', 'This process was away for too long: the call was recorded as unknown');
     } finally {
       patience.abort();
     }
+  }
+
+  /** Its key gets that for an answer, as it would wait for one as long as this process lives. */
+  private async takenForLost(error: unknown, actor: Actor): Promise<never> {
+    if (!(error instanceof ClosedBefore)) throw error;
+    const unknown = new DomainError(
+      'outcome_unknown',
+      'This process was away for too long: the call was recorded as unknown',
+    );
+    const body = errorBody(unknown, actor.origin.requestId);
+    const answer = this.idempotency.sealed(actor, ERROR_STATUS[unknown.code], body);
+    if (answer) {
+      await this.writer.answered(answer).catch((reason: unknown) => {
+        this.logger.warn({ err: reason }, 'the answer of a call that was taken for lost could not be kept');
+      });
+    }
+    throw unknown;
   }
 
   /** What an upstream did is known here and nowhere else: it is tried until it is written, or until the process ends. */

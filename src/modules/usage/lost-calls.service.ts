@@ -15,7 +15,7 @@ interface LostCall extends Omit<CallFacts, 'started_at'> {
 /** Of processes whose lease is over; and of this one, where a transaction that was given up committed after all. */
 const LOST = `
   SELECT id, organization_id, workspace_id, workspace_access_id, connection_id, resource_id, tool_id, user_id, token_id, door,
-         operation, started_at, reason, bytes_sent::float8 AS bytes_sent, request_id, address, arguments_hash,
+         operation, started_at, reason, bytes_sent::float8 AS bytes_sent, request_id, address, arguments_hash, is_hidden,
          process_id = $1 AS is_ours
     FROM open_calls
    WHERE CASE WHEN process_id = $1 THEN started_at < now() - interval '10 s' ELSE $2 AND process_is_dead(process_id, $1) END

@@ -1,6 +1,6 @@
 import { Conditions } from '../../platform/database/conditions.js';
 import { checkedRange } from '../../platform/http/day-range.js';
-import type { ListUsage } from './usage.dto.js';
+import type { UsageFilter } from './usage.dto.js';
 
 /** As Totals has them, of one row and of many. */
 export const TOTALS = `request_count::float8 AS requests, error_count::float8 AS errors, denied_count::float8 AS denied,
@@ -14,7 +14,7 @@ export const USAGE_FIELDS = `id, workspace_id, workspace_access_id, connection_i
   to_char(usage_date, 'YYYY-MM-DD') AS usage_date, ${TOTALS}`;
 
 /** @throws DomainError 400 naming the field of a range that can not be */
-export function conditionsOf(query: Omit<ListUsage, 'limit' | 'cursor'>): Conditions {
+export function conditionsOf(query: UsageFilter): Conditions {
   const where = new Conditions();
   const { date_from: from, date_to: to } = checkedRange(query);
   if (query.workspace_access !== undefined) where.add('workspace_access_id = ?', query.workspace_access);

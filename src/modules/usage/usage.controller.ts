@@ -7,7 +7,7 @@ import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
 import type { Page } from '../../platform/http/paging.js';
 import { toCsv } from './usage-export.js';
 import { UsageSummaryService } from './usage-summary.service.js';
-import { ListUsage, SummarizeUsage, type UsageResponse, type UsageSummary } from './usage.dto.js';
+import { ListUsage, SummarizeUsage, UsageFilter, type UsageResponse, type UsageSummary } from './usage.dto.js';
 import { UsageService } from './usage.service.js';
 
 const RECORD = {
@@ -82,7 +82,7 @@ export class UsageController {
     content: { 'text/csv': { example: CSV } },
   })
   @ApiErrors(400)
-  export(@CurrentActor() actor: Actor, @Query() query: ListUsage): StreamableFile {
+  export(@CurrentActor() actor: Actor, @Query() query: UsageFilter): StreamableFile {
     return new StreamableFile(Readable.from(toCsv(this.usage.all(actor, query, ROWS_AT_ONCE))), {
       type: 'text/csv; charset=utf-8',
       disposition: 'attachment; filename="usage.csv"',

@@ -1,8 +1,9 @@
-import { ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiPropertyOptional, IntersectionType } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsUUID, Max, Min } from 'class-validator';
 import { lowerCased } from '../../platform/http/body-rules.js';
 import { DayRangeQuery } from '../../platform/http/day-range.js';
+import { PageQuery } from '../../platform/http/paging.js';
 import { LARGEST_INTEGER } from '../../platform/http/parameters.js';
 import { toInteger } from '../../platform/http/query-values.js';
 
@@ -10,7 +11,7 @@ import { toInteger } from '../../platform/http/query-values.js';
 export const PERIOD_DAYS = { day: 1, week: 7, month: 30 } as const;
 export type Period = keyof typeof PERIOD_DAYS;
 
-export class ListUsage extends DayRangeQuery {
+export class UsageFilter extends DayRangeQuery {
   @ApiPropertyOptional({ description: 'Filter by workspace access ID' })
   @IsOptional()
   @Transform(toInteger)
@@ -39,6 +40,8 @@ export class ListUsage extends DayRangeQuery {
   @IsUUID()
   connection?: string;
 }
+
+export class ListUsage extends IntersectionType(PageQuery, UsageFilter) {}
 
 export class SummarizeUsage {
   @ApiPropertyOptional({ format: 'uuid', description: 'Filter by workspace ID' })

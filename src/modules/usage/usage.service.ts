@@ -5,7 +5,7 @@ import { Database } from '../../platform/database/transaction.js';
 import { decodeCursor, encodeCursor, MOST_COUNTED, Page } from '../../platform/http/paging.js';
 import { totalsVisibleTo, visibleRows, type HistoryScope } from './history-scope.js';
 import { conditionsOf, USAGE_FIELDS } from './usage-rows.js';
-import { toUsageResponse, type ListUsage, type UsageResponse, type UsageRow } from './usage.dto.js';
+import { toUsageResponse, type ListUsage, type UsageFilter, type UsageResponse, type UsageRow } from './usage.dto.js';
 
 /** Daily totals per grant and resource. */
 @Injectable()
@@ -25,12 +25,12 @@ export class UsageService {
   }
 
   /** Everything that the filters leave, so many rows at a time. @throws DomainError 400 at once, not while it is read */
-  all(actor: Actor, query: ListUsage, atOnce: number): AsyncIterable<UsageRow[]> {
+  all(actor: Actor, query: UsageFilter, atOnce: number): AsyncIterable<UsageRow[]> {
     conditionsOf(query);
     return this.pages(totalsVisibleTo(actor), query, atOnce);
   }
 
-  private async *pages(scope: HistoryScope, query: ListUsage, atOnce: number): AsyncGenerator<UsageRow[]> {
+  private async *pages(scope: HistoryScope, query: UsageFilter, atOnce: number): AsyncGenerator<UsageRow[]> {
     for (let after = 0; ;) {
       const rows = await this.read(scope, conditionsOf(query), after, atOnce);
       if (rows.length > 0) yield rows;

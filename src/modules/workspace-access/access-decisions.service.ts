@@ -37,6 +37,8 @@ export class Refused extends DomainError {
     readonly reason: Reason | 'workspace_ambiguous',
     readonly workspaceId: string | null,
     readonly grantId: number | null,
+    /** The caller is told that there is no such thing. */
+    readonly isHidden = false,
   ) {
     super(told.code, told.message, told.details, told.retryAfterSeconds);
   }
@@ -171,9 +173,9 @@ function refusal(actor: Actor, used: Used, object: Denied['object'], outcomes: r
   const seen = outcomes.filter(({ isSeen }) => isSeen);
   const [oldest] = seen.length > 0 ? seen : outcomes;
   const reason = oldest && !oldest.decision.allowed ? oldest.decision.reason : 'no_grant';
-  const told = isTold(actor, used, seen)
-    ? explained(object, seen.length > 0 ? seen : outcomes)
-    : notFound(object.type, object.id);
+  // Nor must the totals of a workspace tell its people that it exists.
+  if (!isTold(actor, used, seen)) return new Refused(notFound(object.type, object.id), reason, null, null, true);
+  const told = explained(object, seen.length > 0 ? seen : outcomes);
   return new Refused(told, reason, oldest?.workspaceId ?? null, oldest?.grantId ?? null);
 }
 

@@ -56,6 +56,11 @@ export function organizationIds(actor: Actor): string[] {
   return [...actor.organizations.keys()];
 }
 
+/** Organizations that the actor belongs to, be it by a workspace. */
+export function joinedOrganizationIds(actor: Actor): string[] {
+  return [...new Set([...actor.organizations.keys(), ...[...actor.workspaces.values()].map((p) => p.organizationId)])];
+}
+
 export function hasRole(actor: Actor, organizationId: string, least: OrganizationRole): boolean {
   const role = actor.organizations.get(organizationId);
   return role !== undefined && RANK[role] >= RANK[least];

@@ -1,7 +1,6 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsOptional, Matches } from 'class-validator';
 import { invalid } from './domain-error.js';
-import { PageQuery } from './paging.js';
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const DAY_MS = 86_400_000;
@@ -14,7 +13,7 @@ export interface DayRange {
 }
 
 /** Query parameters of lists that go by UTC days. */
-export class DayRangeQuery extends PageQuery {
+export class DayRangeQuery {
   @ApiPropertyOptional({ format: 'date', example: '2023-07-01', description: 'First UTC day' })
   @IsOptional()
   @Matches(DAY, { message: 'date_from must be a day: YYYY-MM-DD' })
