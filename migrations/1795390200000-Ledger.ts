@@ -109,6 +109,13 @@ export class Ledger1795390200000 implements MigrationInterface {
     };
     for (const [name, fields] of Object.entries(indexes))
       await queryRunner.query(`CREATE INDEX "calls_${name}_idx" ON "calls" (${fields})`);
+    // A grant is of one workspace, on one connection, of one organization: taken for independent, the planner would expect a few rows
+    // where there are all, and read and sort them.
+    for (const table of ['calls', 'calls_default'])
+      await queryRunner.query(`
+            CREATE STATISTICS "${table}_dependencies" (dependencies)
+            ON organization_id, workspace_id, workspace_access_id, connection_id, resource_id FROM "${table}"
+        `);
     // The rare ones are what is looked for.
     await queryRunner.query(`
             CREATE INDEX "calls_outcome_idx" ON "calls" ("organization_id", "outcome", "id") WHERE "outcome" <> 'ok'

@@ -97,7 +97,7 @@ export class LedgerMonthsService implements OnApplicationBootstrap, OnApplicatio
     const from = month.toISOString();
     const until = new Date(Date.UTC(month.getUTCFullYear(), month.getUTCMonth() + 1, 1)).toISOString();
     await inTransaction(client, async () => {
-      await client.query(`CREATE TABLE ${name} (LIKE calls INCLUDING DEFAULTS)`);
+      await client.query(`CREATE TABLE ${name} (LIKE calls INCLUDING DEFAULTS INCLUDING STATISTICS)`);
       await client.query('ALTER TABLE calls_default DISABLE TRIGGER calls_append_only');
       await client.query(
         `WITH moved AS (DELETE FROM calls_default WHERE closed_at >= $1 AND closed_at < $2 RETURNING *)
