@@ -43,10 +43,13 @@ export class Environment {
   @Matches(POSTGRES_URL, { message: 'DATABASE_URL must start with postgres:// or postgresql://' })
   DATABASE_URL?: string;
 
-  @Variable('Direct connection with owner rights for migrations and LISTEN, where `DATABASE_URL` is a pooler', {
-    defaultText: '`DATABASE_URL`',
-    sensitive: true,
-  })
+  @Variable(
+    'Direct connection of the owner, for migrations, LISTEN and jobs; `DATABASE_URL` may then be a pooler and a role with fewer rights',
+    {
+      defaultText: '`DATABASE_URL`',
+      sensitive: true,
+    },
+  )
   @IsOptional()
   @Matches(POSTGRES_URL, { message: 'DATABASE_ADMIN_URL must start with postgres:// or postgresql://' })
   DATABASE_ADMIN_URL?: string;
