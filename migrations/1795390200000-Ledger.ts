@@ -210,7 +210,7 @@ export class Ledger1795390200000 implements MigrationInterface {
         `);
   }
 
-  /** Opens a batch of calls. Answers with those that must not go on: their row is gone again. */
+  /** Opens a batch of calls; parts that are empty are NULL. Answers with those that must not go on: their row is gone again. */
   private async createOpen(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(`
             CREATE FUNCTION ledger_open(p_calls json, p_grants json, p_keys json)
@@ -224,13 +224,17 @@ export class Ledger1795390200000 implements MigrationInterface {
                 INSERT INTO open_calls SELECT * FROM json_populate_recordset(NULL::open_calls, p_calls)
                 ON CONFLICT (id) DO NOTHING RETURNING id)
               SELECT array_agg(id) INTO fresh FROM opened;
-              FOR key IN SELECT * FROM json_to_recordset(p_keys)
+              -- A part that is empty is NULL: a loop over nothing takes its time too.
+              IF p_keys IS NOT NULL THEN FOR key IN SELECT * FROM json_to_recordset(p_keys)
                   AS k(call_id uuid, principal text, key text, request_id text, process_id uuid) LOOP
                 IF NOT idempotency_begin(key.principal, key.key, key.request_id, key.process_id, key.call_id::text) THEN
                   DELETE FROM open_calls WHERE id = key.call_id;
                   RETURN QUERY SELECT key.call_id, 'key_lost', NULL::text, NULL::date, NULL::text;
                 END IF;
-              END LOOP;
+              END LOOP; END IF;
+              IF p_grants IS NULL OR NOT EXISTS (
+                SELECT FROM json_to_recordset(p_grants) AS g(workspace_access_id integer) JOIN budgets USING (workspace_access_id)
+              ) THEN RETURN; END IF;
               FOR budget IN
                   SELECT b.*, g.day, budget_window_start(b.period, g.day) AS window_start
                     FROM json_to_recordset(p_grants) AS g(workspace_access_id integer, day date)
@@ -267,7 +271,7 @@ export class Ledger1795390200000 implements MigrationInterface {
   }
 
   /**
-   * Closes a batch of calls: all of them or, where one of p_open was closed before (SQLSTATE MC001), none. Rows that others
+   * Closes a batch of calls (parts that are empty are NULL): all of them or, where one of p_open was closed before (SQLSTATE MC001), none. Rows that others
    * write too are touched once each, in the order of their keys, chain heads last. Answers with the budgets that were reached.
    */
   private async createClose(queryRunner: QueryRunner): Promise<void> {
@@ -288,9 +292,9 @@ export class Ledger1795390200000 implements MigrationInterface {
               END IF;
               FOR u IN SELECT * FROM json_populate_recordset(NULL::usage_records, p_usage) LOOP${addTo('usage_records', 'resource_id')}
               END LOOP;
-              FOR u IN SELECT * FROM json_populate_recordset(NULL::tool_usage_records, p_tools) LOOP${addTo('tool_usage_records', 'tool_id')}
-              END LOOP;
-              FOR g IN SELECT * FROM json_to_recordset(p_grants)
+              IF p_tools IS NOT NULL THEN FOR u IN SELECT * FROM json_populate_recordset(NULL::tool_usage_records, p_tools) LOOP${addTo('tool_usage_records', 'tool_id')}
+              END LOOP; END IF;
+              IF p_grants IS NOT NULL THEN FOR g IN SELECT * FROM json_to_recordset(p_grants)
                   AS x(workspace_access_id integer, day date, requests bigint, cost numeric, last_used timestamptz) LOOP
                 -- Locks the grant, so that a budget that is set meanwhile is seen below, or sees these totals.
                 UPDATE workspace_access a SET usage_count = a.usage_count + g.requests, last_used = greatest(a.last_used, g.last_used)
@@ -307,17 +311,18 @@ export class Ledger1795390200000 implements MigrationInterface {
                     JOIN budgets b ON b.workspace_access_id = s.workspace_access_id
                    WHERE (s.requests >= b.max_requests AND s.requests - g.requests < b.max_requests)
                       OR (s.cost >= b.max_cost AND s.cost - g.cost < b.max_cost);
-              END LOOP;
-              FOR r IN SELECT workspace_access_id, budget_period, budget_window, count(*) AS calls, sum(reserved_cost) AS cost
-                         FROM json_populate_recordset(NULL::open_calls, COALESCE(reservations, '[]'))
+              END LOOP; END IF;
+              IF reservations IS NOT NULL THEN FOR r IN
+                  SELECT workspace_access_id, budget_period, budget_window, count(*) AS calls, sum(reserved_cost) AS cost
+                         FROM json_populate_recordset(NULL::open_calls, reservations)
                         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LOOP
                 UPDATE budget_windows w SET reserved_requests = w.reserved_requests - r.calls, reserved_cost = w.reserved_cost - r.cost
                  WHERE w.workspace_access_id = r.workspace_access_id AND w.period = r.budget_period AND w.window_start = r.budget_window;
-              END LOOP;
-              FOR r IN SELECT * FROM json_to_recordset(p_answers)
+              END LOOP; END IF;
+              IF p_answers IS NOT NULL THEN FOR r IN SELECT * FROM json_to_recordset(p_answers)
                   AS k(principal text, key text, request_id text, process_id uuid, status integer, answer text) LOOP
                 PERFORM idempotency_complete(r.principal, r.key, r.request_id, r.process_id, r.status, r.answer);
-              END LOOP;
+              END LOOP; END IF;
               FOR link IN SELECT * FROM json_to_recordset(p_links) AS l(organization_id uuid, digest text, calls json) LOOP
                 head := audit_advance(link.organization_id, 'calls', decode(link.digest, 'hex'));
                 INSERT INTO calls (${COMMON}, finished_at, outcome, duration_us, bytes_received, cost, chain_seq, chain_hash)

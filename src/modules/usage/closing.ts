@@ -50,7 +50,8 @@ export function toClosing(calls: readonly ClosedCall[]): Closing {
       call,
     );
     const toolId = call.tool_id;
-    if (toolId !== null)
+    // What counts on the tool itself is in the totals of its resource already.
+    if (toolId !== null && toolId !== call.resource_id)
       add(
         entry(tools, `${place} ${sortable(toolId)}`, () => ({ ...emptyDay(call, day), tool_id: toolId })),
         call,

@@ -145,10 +145,7 @@ export class LedgerWriter implements OnApplicationShutdown {
     });
     const keys = batch.flatMap(({ facts, key }) => (key ? [{ ...key, call_id: facts.id }] : []));
     const refused = await this.again(() =>
-      this.query<Refusal & { call_id: string }>(
-        OPEN,
-        [rows, [...grants.values()], keys].map((value) => JSON.stringify(value)),
-      ),
+      this.query<Refusal & { call_id: string }>(OPEN, [rows, [...grants.values()], keys].map(partOf)),
     );
     const byCall = new Map(refused.map((refusal) => [refusal.call_id, refusal]));
     return batch.map(({ facts }) => byCall.get(facts.id) ?? null);
@@ -172,7 +169,7 @@ export class LedgerWriter implements OnApplicationShutdown {
     const { usage, tools, grants, links } = toClosing(batch.map(({ call }) => call));
     const opened = batch.filter(({ wasOpened }) => wasOpened).map(({ call }) => call.id);
     const answers = batch.flatMap(({ answer }) => answer ?? []);
-    const parts = [usage, tools, grants, answers, links].map((part) => JSON.stringify(part));
+    const parts = [usage, tools, grants, answers, links].map(partOf);
     const reached = await this.again(() => this.query<ReachedBudget>(CLOSE, [opened, ...parts]));
     for (const budget of reached) this.tell(budget, batch);
     for (const { organization_id } of links) this.heads.advanced(organization_id);
@@ -216,4 +213,9 @@ export class LedgerWriter implements OnApplicationShutdown {
       }
     }
   }
+}
+
+/** A part of a batch for the functions of the database, which take nothing for NULL. */
+function partOf(rows: readonly unknown[]): string | null {
+  return rows.length === 0 ? null : JSON.stringify(rows);
 }

@@ -30,6 +30,14 @@ const NOTHING: Totals = {
   cost: '0',
 };
 
+const COLUMNS = `organization_id, workspace_id, connection_id, workspace_access_id, usage_date, request_count, error_count,
+  denied_count, unknown_count, timed_count, response_time_us, data_transferred, cost`;
+/** Calls that count on the tool itself are in the totals of its resource; the others are kept beside them. */
+const TOOL_TOTALS = `(
+  SELECT tool_id, ${COLUMNS} FROM tool_usage_records UNION ALL
+  SELECT resource_id, ${COLUMNS} FROM usage_records r
+   WHERE EXISTS (SELECT FROM tools t WHERE t.resource_id = r.resource_id))`;
+
 /** What was used in a period, in total and by what people look at. */
 @Injectable()
 export class UsageSummaryService {
@@ -50,7 +58,7 @@ export class UsageSummaryService {
       ),
       group<{ id: string }>("to_char(u.usage_date, 'YYYY-MM-DD') AS id"),
       group<{ id: string; name: string | null }>('u.connection_id AS id', most),
-      group<{ id: number; name: string | null }>('u.tool_id AS id', most, 'tool_usage_records'),
+      group<{ id: number; name: string | null }>('u.tool_id AS id', most, TOOL_TOTALS),
     ]);
     const [connectionNames, toolNames] = await Promise.all([
       this.names('connections', 'connection_name', connections),
