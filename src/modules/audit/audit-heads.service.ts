@@ -1,9 +1,9 @@
 import { Injectable, Logger, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { KeyRing } from '../../platform/crypto/key-ring.js';
 import { Database } from '../../platform/database/transaction.js';
 import { INSTALLATION } from './audit-entry.js';
-import type { ClientBase } from 'pg';
-import { ORIGIN, signHead, signRetired, type Head, type Retired } from './signed-head.js';
+import { signHead, type Head } from './signed-head.js';
 
 const LOGGED_EVERY_MS = 10_000;
 /** A chain that moves all the time leaves one signed head an hour in the database; the log has them all. */
@@ -29,6 +29,10 @@ const KEEP = `
 export class AuditHeadsService implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger('audit');
   private moved = new Set<string>();
+  /** Those of the turn before: what they moved by may have committed since. */
+  private movedBefore = new Set<string>();
+  /** Numbers of heads that were written to the log, by chain. */
+  private readonly told = new LRUCache<string, number>({ max: 20_000 });
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -56,17 +60,22 @@ export class AuditHeadsService implements OnApplicationBootstrap, OnApplicationS
     return heads.map((head) => {
       const signedHead = signHead(this.keys, head);
       const { organizationId, trail, seq } = head;
-      this.logger.log({ organization_id: organizationId, trail, seq, head: signedHead }, 'audit head');
+      const chain = `${organizationId} ${trail}`;
+      if (this.told.get(chain) !== seq)
+        this.logger.log({ organization_id: organizationId, trail, seq, head: signedHead }, 'audit head');
+      this.told.set(chain, seq);
       return { ...head, signedHead };
     });
   }
 
   private async logMoved(): Promise<void> {
-    if (this.moved.size === 0) return;
-    const moved = this.moved;
+    const { moved, movedBefore } = this;
+    const both = new Set([...moved, ...movedBefore]);
     this.moved = new Set();
+    this.movedBefore = moved;
+    if (both.size === 0) return;
     try {
-      const heads = await this.sign([...moved]);
+      const heads = await this.sign([...both]);
       const rows = heads.map(({ organizationId, trail, seq, signedHead }) => ({
         organization_id: organizationId,
         trail,
@@ -76,34 +85,8 @@ export class AuditHeadsService implements OnApplicationBootstrap, OnApplicationS
       await this.database.manager.query(KEEP, [JSON.stringify(rows)]);
     } catch (error) {
       // Said at the next turn.
-      for (const organizationId of moved) this.moved.add(organizationId);
+      for (const organizationId of both) this.moved.add(organizationId);
       this.logger.warn({ err: error }, 'the heads of audit chains could not be signed');
     }
-  }
-}
-
-/** Links of a table that is about to be removed, as runs without a gap, with the hash of the link before each. */
-const RUNS = (table: string): string => `
-  WITH links AS (SELECT DISTINCT organization_id, chain_seq AS seq, encode(chain_hash, 'hex') AS hash FROM ${table}),
-  numbered AS (SELECT *, seq - row_number() OVER (PARTITION BY organization_id ORDER BY seq) AS run FROM links),
-  runs AS (SELECT organization_id, min(seq) AS from_seq, max(seq) AS seq, (array_agg(hash ORDER BY seq DESC))[1] AS hash
-             FROM numbered GROUP BY organization_id, run)
-  SELECT r.organization_id AS "organizationId", r.from_seq::float8 AS "fromSeq", r.seq::float8 AS seq, r.hash,
-         (SELECT encode(c.chain_hash, 'hex') FROM calls c
-           WHERE c.organization_id = r.organization_id AND c.chain_seq = r.from_seq - 1 LIMIT 1) AS before,
-         (SELECT split_part(h.signed_head, '.', 7) FROM audit_signed_heads h
-           WHERE h.organization_id = r.organization_id AND h.trail = 'calls' AND h.from_seq IS NOT NULL
-             AND h.seq = r.from_seq - 1 LIMIT 1) AS bridged
-    FROM runs r`;
-
-/** Signs what a month of calls led to, in the transaction that removes it. @param table of the month */
-export async function retiredLinks(client: ClientBase, keys: KeyRing, table: string): Promise<void> {
-  const { rows } = await client.query<Omit<Retired, 'trail'> & { bridged: string | null }>(RUNS(table));
-  for (const { bridged, ...run } of rows) {
-    const retired = { ...run, trail: 'calls', before: run.before ?? bridged ?? ORIGIN };
-    await client.query(
-      `INSERT INTO audit_signed_heads (organization_id, trail, from_seq, seq, signed_head) VALUES ($1, $2, $3, $4, $5)`,
-      [retired.organizationId, retired.trail, retired.fromSeq, retired.seq, signRetired(keys, retired)],
-    );
   }
 }

@@ -103,7 +103,8 @@ class ChainWalk {
   }
 }
 
-function hashOf(before: string, { seq, digest }: TrailLink): string {
+/** Of a link, hex: SHA-256 of the hash before, the number as a 64-bit integer, and the digest. */
+export function hashOf(before: string, { seq, digest }: TrailLink): string {
   const number = Buffer.alloc(8);
   number.writeBigInt64BE(BigInt(seq));
   return createHash('sha256').update(before, 'hex').update(number).update(digest).digest('hex');

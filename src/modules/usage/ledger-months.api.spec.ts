@@ -142,6 +142,20 @@ describe('months of the ledger', () => {
     expect(await app.query(requests)).toEqual([{ sum: (before?.sum ?? 0) + 1 }]);
   });
 
+  it('that are not what was written stay, as evidence', async () => {
+    await move(10, 10, '2025-04-10');
+    await months.maintain(new Date('2025-04-20'));
+    await asOwner("UPDATE calls SET reason = 'direct ' WHERE chain_seq = 10");
+    await months.maintain(endOf('2025-06-01'));
+    expect(await tables()).toContain('calls_2025_04');
+    expect((await verified()).problems).toMatchObject([{ problem: 'changed', seq: 10 }]);
+    expect(app.log.some((line) => line.includes('as evidence'))).toBe(true);
+    await asOwner("UPDATE calls SET reason = 'direct' WHERE chain_seq = 10");
+    await months.maintain(endOf('2025-06-01'));
+    expect(await tables()).not.toContain('calls_2025_04');
+    expect((await verified()).valid).toBe(true);
+  });
+
   it('that are removed hide nothing that happens to the others', async () => {
     await app.query('CREATE TABLE saved AS SELECT * FROM calls');
     await asOwner('DELETE FROM calls WHERE chain_seq = 9');

@@ -1,9 +1,9 @@
 import { Injectable, Logger, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
 import { Environment } from '../../platform/config/environment.js';
-import { KeyRing } from '../../platform/crypto/key-ring.js';
 import { EventsOptions } from '../../platform/events/events.service.js';
-import { retiredLinks } from '../audit/audit-heads.service.js';
+import { RetirementService } from '../audit/retirement.service.js';
+import { CallsTrail } from './calls-trail.js';
 
 const EVERY_MS = 6 * 3_600_000;
 const RETRY_MS = 60_000;
@@ -42,7 +42,8 @@ export class LedgerMonthsService implements OnApplicationBootstrap, OnApplicatio
   constructor(
     private readonly options: EventsOptions,
     private readonly environment: Environment,
-    private readonly keys: KeyRing,
+    private readonly trail: CallsTrail,
+    private readonly retirement: RetirementService,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -124,10 +125,15 @@ export class LedgerMonthsService implements OnApplicationBootstrap, OnApplicatio
       if (until === null || until > before) continue;
       await inTransaction(client, async () => {
         await client.query(`LOCK TABLE ${name} IN SHARE MODE`);
-        await retiredLinks(client, this.keys, name);
-        await client.query(`DROP TABLE ${name}`);
+        if (await this.retirement.bridge(client, this.trail, name)) {
+          await client.query(`DROP TABLE ${name}`);
+          this.logger.log({ partition: name }, 'a month older than LEDGER_RETENTION_DAYS is removed from the ledger');
+        } else
+          this.logger.error(
+            { partition: name },
+            'a month of the ledger is not what was written: it stays, as evidence. See audit/verify/',
+          );
       });
-      this.logger.log({ partition: name }, 'a month of the ledger was removed: it is older than LEDGER_RETENTION_DAYS');
     }
   }
 }
