@@ -3,7 +3,6 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresOptions } from '../../platform/database/data-source.js';
 import { Database } from '../../platform/database/transaction.js';
-import { limitSilence } from '../../platform/database/silence-limit.js';
 import type { ClaimedKey } from '../../platform/http/idempotency/idempotency-keys.js';
 import type { SealedAnswer } from '../../platform/http/idempotency/idempotency.service.js';
 import type { Amount } from '../../platform/money/amount.js';
@@ -13,6 +12,7 @@ import { AuditHeadsService } from '../audit/audit-heads.service.js';
 import type { CallFacts, ClosedCall } from './call.js';
 import { toClosing } from './closing.js';
 import { GroupCommit } from './group-commit.js';
+import { LedgerConnection } from './ledger-connection.js';
 
 export interface Opening {
   facts: CallFacts;
@@ -48,9 +48,6 @@ interface ReachedBudget {
 export class ClosedBefore extends Error {}
 
 const MOST_IN_A_BATCH = 500;
-/** One for opening, one for closing, one for what goes wrong. */
-const CONNECTIONS = 3;
-const LIMIT_MS = { connect: 5_000, silence: 10_000 };
 /** SQLSTATE of `ledger_close` (migrations/1795390200000-Ledger.ts), and of transactions that only have to be tried again. */
 const CLOSED_BEFORE = 'MC001';
 const TRY_AGAIN = new Set(['40P01', '40001']);
@@ -77,7 +74,8 @@ export class LedgerWriter implements OnApplicationShutdown {
     (batch) => this.write(batch, this.close),
     MOST_IN_A_BATCH,
   );
-  private readonly pool: pg.Pool;
+  private readonly opening: LedgerConnection;
+  private readonly closing: LedgerConnection;
 
   constructor(
     dataSource: DataSource,
@@ -86,19 +84,14 @@ export class LedgerWriter implements OnApplicationShutdown {
     private readonly audit: AuditService,
     private readonly database: Database,
   ) {
-    // Its own connections: a call must not wait until lists are read.
-    this.pool = new pg.Pool({
-      connectionString: (dataSource.options as PostgresOptions).url,
-      max: CONNECTIONS,
-      application_name: 'mcp-control-plane ledger',
-      connectionTimeoutMillis: LIMIT_MS.connect,
-      onConnect: limitSilence(LIMIT_MS.silence),
-    });
-    this.pool.on('error', (error) => this.logger.warn({ err: error }, 'a connection of the ledger was lost'));
+    const { url = '' } = dataSource.options as PostgresOptions;
+    const lost = (error: Error): void => this.logger.warn({ err: error }, 'a connection of the ledger was lost');
+    this.opening = new LedgerConnection(url, lost);
+    this.closing = new LedgerConnection(url, lost);
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.pool.end();
+    await Promise.all([this.opening.end(), this.closing.end()]);
   }
 
   /** Committed when it resolves with null; with a refusal nothing is left of it. */
@@ -113,11 +106,7 @@ export class LedgerWriter implements OnApplicationShutdown {
 
   /** Keeps the answer of a call that somebody else has closed. */
   async answered({ principal, key, request_id, process_id, status, answer }: SealedAnswer): Promise<void> {
-    await this.query(ANSWER, [principal, key, request_id, process_id, status, answer]);
-  }
-
-  query<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {
-    return this.pool.query<Row>(text, values).then(({ rows }) => rows);
+    await this.database.manager.query(ANSWER, [principal, key, request_id, process_id, status, answer]);
   }
 
   /** What can't be written must not take along what was written in the same transaction. */
@@ -145,7 +134,11 @@ export class LedgerWriter implements OnApplicationShutdown {
     });
     const keys = batch.flatMap(({ facts, key }) => (key ? [{ ...key, call_id: facts.id }] : []));
     const refused = await this.again(() =>
-      this.query<Refusal & { call_id: string }>(OPEN, [rows, [...grants.values()], keys].map(partOf)),
+      this.opening.query<Refusal & { call_id: string }>(
+        OPEN,
+        [rows, [...grants.values()], keys].map(partOf),
+        'ledger_open',
+      ),
     );
     const byCall = new Map(refused.map((refusal) => [refusal.call_id, refusal]));
     return batch.map(({ facts }) => byCall.get(facts.id) ?? null);
@@ -170,7 +163,9 @@ export class LedgerWriter implements OnApplicationShutdown {
     const opened = batch.filter(({ wasOpened }) => wasOpened).map(({ call }) => call.id);
     const answers = batch.flatMap(({ answer }) => answer ?? []);
     const parts = [usage, tools, grants, answers, links].map(partOf);
-    const reached = await this.again(() => this.query<ReachedBudget>(CLOSE, [opened, ...parts]));
+    const reached = await this.again(() =>
+      this.closing.query<ReachedBudget>(CLOSE, [opened, ...parts], 'ledger_close'),
+    );
     for (const budget of reached) this.tell(budget, batch);
     for (const { organization_id } of links) this.heads.advanced(organization_id);
   }
@@ -189,8 +184,8 @@ export class LedgerWriter implements OnApplicationShutdown {
   /** Of a batch of which some were closed before: those still open; those that somebody else closed get into `lost`. */
   private async notYetClosed(batch: readonly ClosingCall[], lost: Set<string>): Promise<ClosingCall[]> {
     const ids = batch.map(({ call }) => call.id);
-    const open = await this.query<{ id: string }>('SELECT id FROM open_calls WHERE id = ANY($1)', [ids]);
-    const closed = await this.query<{ id: string; outcome: string; finished_at: Date }>(
+    const open = await this.closing.query<{ id: string }>('SELECT id FROM open_calls WHERE id = ANY($1)', [ids]);
+    const closed = await this.closing.query<{ id: string; outcome: string; finished_at: Date }>(
       'SELECT id, outcome, finished_at FROM calls WHERE id = ANY($1)',
       [ids],
     );

@@ -1,8 +1,8 @@
 import { Injectable, Logger, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import { Database } from '../../platform/database/transaction.js';
 import { ProcessLease } from '../../platform/processes/process-lease.service.js';
 import type { CallFacts } from './call.js';
 import { LedgerService } from './ledger.service.js';
-import { LedgerWriter } from './ledger-writer.service.js';
 
 const EVERY_MS = 3_000;
 const AT_ONCE = 500;
@@ -31,7 +31,7 @@ export class LostCallsService implements OnApplicationBootstrap, OnApplicationSh
 
   constructor(
     private readonly ledger: LedgerService,
-    private readonly writer: LedgerWriter,
+    private readonly database: Database,
     private readonly lease: ProcessLease,
   ) {}
 
@@ -55,7 +55,7 @@ export class LostCallsService implements OnApplicationBootstrap, OnApplicationSh
   }
 
   private async sweep(): Promise<void> {
-    const lost = await this.writer.query<LostCall>(LOST, [this.lease.id, this.lease.mayJudge]);
+    const lost = await this.database.manager.query<LostCall[]>(LOST, [this.lease.id, this.lease.mayJudge]);
     const closed = await Promise.all(
       lost.map(async ({ is_ours, started_at, ...row }) => {
         const facts = { ...row, started_at: started_at.toISOString() };

@@ -22,9 +22,12 @@ interface Connected {
 export function limitSilence(milliseconds: number): (client: ClientBase) => void {
   return (client) => {
     const { stream } = (client as ClientBase & Connected).connection;
-    stream.setTimeout(milliseconds, () => {
-      const error = new Error(`PostgreSQL has said nothing for ${milliseconds / 1_000} s`);
-      stream.destroy(Object.assign(error, { code: 'ETIMEDOUT' }));
-    });
+    stream.setTimeout(milliseconds, () => giveUp(client, milliseconds));
   };
+}
+
+/** Ends a connection on which nothing was heard for so long. */
+export function giveUp(client: ClientBase, milliseconds: number): void {
+  const error = new Error(`PostgreSQL has said nothing for ${milliseconds / 1_000} s`);
+  (client as ClientBase & Connected).connection.stream.destroy(Object.assign(error, { code: 'ETIMEDOUT' }));
 }
