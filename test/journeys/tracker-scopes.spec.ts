@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from '../support/api-client.js';
 import { startApp, type TestApp } from '../support/app.js';
+import { expectTotalsToEqualRows } from '../support/ledger.js';
 import { EFFECTS, PROJECT_SCOPE, TYPE_SCOPE } from '../support/policies.js';
 import { newMember, newTenant, type Tenant, type TestUser } from '../support/tenants.js';
 import { startTracker, type TrackerUpstream } from '../support/upstreams/tracker.js';
@@ -249,6 +250,40 @@ describe('a tracker of three projects', () => {
       'filter_undecidable',
     ]);
     await acme.owner.patch(type, { scopes: [PROJECT_SCOPE, TYPE_SCOPE] });
+    await acme.owner.delete(path);
+  });
+
+  it('is metered by project, with what was looked up, and by tool', async () => {
+    const path = await grant({ allowed_resources: [id('jira://DEV')], resource_filters: { issue_types: ['Bug'] } });
+    const access = Number(/(\d+)\/$/.exec(path)?.[1]);
+    expect((await call('comment', { issue_key: 'DEV-1', body: 'Hello' })).status).toBe(200);
+    expect((await call('comment', { issue_key: 'OPS-1', body: 'Hello' })).status).toBe(403);
+    const { body: calls } = await acme.owner.get(`/api/v1/mcp/calls/?workspace_access=${access}`);
+    const brief = calls.map((row: Record<string, { id: number; name?: string }>) => [
+      row.tool?.name,
+      row.outcome,
+      row.reason,
+    ]);
+    expect(brief).toEqual([
+      ['comment', 'denied', 'scope_not_granted'],
+      ['comment', 'ok', 'granted'],
+      ['get_issue', 'ok', 'lookup'],
+    ]);
+    expect(calls[1].resource).toEqual({ id: id('jira://DEV'), resource_name: 'DEV Project', resource_type: 'project' });
+    const { body: usage } = await acme.owner.get(
+      `/api/v1/mcp/usage/?workspace_access=${access}&resource=${id('jira://DEV')}`,
+    );
+    expect(usage).toMatchObject([{ request_count: 1, denied_count: 0 }]);
+    const { body: summary } = await acme.owner.get(`/api/v1/mcp/usage/summary/?connection=${connection}`);
+    const requests = new Map(
+      summary.by_tool.map((row: { tool: { name: string }; requests: number }) => [row.tool.name, row.requests]),
+    );
+    const rows = await app.query<{ name: string; requests: number }>(
+      `SELECT r.resource_name AS name, count(*)::int AS requests FROM calls c JOIN resources r ON r.id = c.tool_id
+        WHERE c.outcome NOT IN ('denied', 'unknown') GROUP BY 1`,
+    );
+    for (const row of rows) expect([row.name, requests.get(row.name)]).toEqual([row.name, row.requests]);
+    await expectTotalsToEqualRows(app);
     await acme.owner.delete(path);
   });
 });

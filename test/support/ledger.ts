@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestApp } from './app.js';
 
 /** Every total that the ledger keeps, and the same made anew from its rows. They are equal at any moment. */
@@ -40,4 +41,13 @@ export async function expectTotalsToEqualRows(app: Pick<TestApp, 'query'>): Prom
       WHERE workspace_access_id IS NOT NULL AND outcome NOT IN ('denied', 'unknown') GROUP BY 1 ORDER BY 1`,
   );
   expect(grants).toEqual(madeGrants);
+}
+
+/** Holds back what closes calls meanwhile, so that many of them are closed in one transaction. */
+export async function closedTogether<T>(app: Pick<TestApp, 'query'>, work: () => Promise<T>): Promise<T> {
+  const held = app.query('BEGIN; LOCK TABLE audit_heads IN EXCLUSIVE MODE; SELECT pg_sleep(1); COMMIT');
+  await sleep(200);
+  const result = await work();
+  await held;
+  return result;
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Answer, ApiClient } from '../../../test/support/api-client.js';
 import { startApp, type TestApp } from '../../../test/support/app.js';
 import { expectError } from '../../../test/support/contract.js';
+import { closedTogether } from '../../../test/support/ledger.js';
 import { newTenant, type Tenant } from '../../../test/support/tenants.js';
 import { startOldEra, type OldEraUpstream } from '../../../test/support/upstreams/old-era.js';
 import { digestOf, type AuditEntry } from './audit-entry.js';
@@ -29,7 +30,7 @@ describe('the audit trail', () => {
     expect((await acme.owner.post('/mcp/servers', server)).status).toBe(200);
     for (let number = 0; number < 5; number++) await both();
     // Calls that were closed together are one link.
-    await Promise.all(Array.from({ length: 40 }, (_, number) => call(String(number))));
+    await closedTogether(app, () => Promise.all(Array.from({ length: 40 }, (_, number) => call(String(number)))));
     await both();
     await tamper('DELETE FROM audit_signed_heads');
     await save('whole');
