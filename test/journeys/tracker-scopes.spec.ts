@@ -284,6 +284,18 @@ describe('a tracker of three projects', () => {
     );
     for (const row of rows) expect([row.name, requests.get(row.name)]).toEqual([row.name, row.requests]);
     await expectTotalsToEqualRows(app);
+    // What is looked up beforehand does not use up the key.
+    reached();
+    const again = (): Promise<Answer> =>
+      member.client.post(
+        '/mcp/tools/tracker_comment/execute',
+        { arguments: { issue_key: 'DEV-1', body: 'Once' } },
+        { 'Idempotency-Key': 'comment-once' },
+      );
+    const [first, second] = [await again(), await again()];
+    expect([first.status, second.status, second.body]).toEqual([200, 200, first.body]);
+    expect(second.headers.get('idempotent-replayed')).toBe('true');
+    expect(reached()).toEqual(['get_issue', 'comment']);
     await acme.owner.delete(path);
   });
 });

@@ -122,7 +122,7 @@ export class InvocationService {
     requireReviewed(tool);
     await this.checkArguments(tool, lookup.call);
     const attempt = {
-      ...attemptOf(caller, tool, lookup.toolId, lookup.arguments),
+      ...attemptOf(withoutKey(caller), tool, lookup.toolId, lookup.arguments),
       workspaceId: lookup.workspaceId,
       workspaceAccessId: lookup.grantId,
     };
@@ -175,7 +175,7 @@ export class InvocationService {
     finish: (result: unknown) => Finished<Answer>,
     toError: (error: unknown) => unknown = (error) => error,
   ): Promise<Answer> {
-    const price = await this.targets.priceOf(attempt.connectionId, toolName);
+    const price = await this.recorded(attempt, () => this.targets.priceOf(attempt.connectionId, toolName));
     const { params, operation } = request;
     const sent = bytesOf(operation === 'tools/call' ? params.arguments : params);
     const call = await this.ledger.open(attempt, reason, price, sent);
@@ -260,6 +260,12 @@ function attemptOf(
     arguments: args,
     isHidden: false,
   };
+}
+
+/** What is only asked may be asked again: the key of the request is for the call itself. */
+function withoutKey(caller: Caller): Caller {
+  const { actor } = caller;
+  return { ...caller, actor: { ...actor, origin: { ...actor.origin, idempotencyKey: null } } };
 }
 
 /** A call counts on the one resource that its scopes resolved to, else on the tool or resource itself. */

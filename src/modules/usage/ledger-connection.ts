@@ -12,6 +12,7 @@ const NOT_PREPARED = new Set(['26000', '42P05']);
 export class LedgerConnection {
   private client: Promise<pg.Client> | null = null;
   private isPrepared = true;
+  private isClosed = false;
 
   /** @param lost told why it was lost */
   constructor(
@@ -21,6 +22,7 @@ export class LedgerConnection {
 
   /** @param name of a statement that is asked again and again, so that it is parsed once */
   async query<Row extends pg.QueryResultRow>(text: string, values: unknown[], name?: string): Promise<Row[]> {
+    if (this.isClosed) throw new Error('Connection terminated: the ledger is closed');
     const client = await (this.client ??= this.connect());
     // Only while it is asked: between two calls it may be silent for as long as it likes.
     const timer = setTimeout(() => giveUp(client, LIMIT_MS.silence), LIMIT_MS.silence);
@@ -40,7 +42,13 @@ export class LedgerConnection {
     }
   }
 
-  async end(): Promise<void> {
+  /** For good: what is still to be written then stays open, and is closed as unknown by another process. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await this.end();
+  }
+
+  private async end(): Promise<void> {
     const ending = this.client;
     this.client = null;
     const client = await ending?.catch(() => null);

@@ -91,7 +91,7 @@ export class LedgerWriter implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await Promise.all([this.opening.end(), this.closing.end()]);
+    await Promise.all([this.opening.close(), this.closing.close()]);
   }
 
   /** Committed when it resolves with null; with a refusal nothing is left of it. */
