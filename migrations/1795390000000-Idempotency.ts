@@ -62,6 +62,15 @@ export class Idempotency1795390000000 implements MigrationInterface {
               RETURN FOUND;
             END $$
         `);
+    // Nothing was done after all: as if it had never been used.
+    await queryRunner.query(`
+            CREATE FUNCTION idempotency_release(p_principal text, p_key text, p_request_id text, p_process uuid)
+            RETURNS void LANGUAGE sql AS $$
+              DELETE FROM idempotency_keys
+               WHERE principal = p_principal AND key = p_key AND request_id = p_request_id AND process_id = p_process
+                 AND answer IS NULL
+            $$
+        `);
     // No status: that of a success.
     await queryRunner.query(`
             CREATE FUNCTION idempotency_complete(p_principal text, p_key text, p_request_id text, p_process uuid, p_status integer,
@@ -77,6 +86,7 @@ export class Idempotency1795390000000 implements MigrationInterface {
   }
 
   public async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(`DROP FUNCTION idempotency_release(text, text, text, uuid)`);
     await queryRunner.query(`DROP FUNCTION idempotency_complete(text, text, text, uuid, integer, text)`);
     await queryRunner.query(`DROP FUNCTION idempotency_begin(text, text, text, uuid, text)`);
     await queryRunner.query(`DROP TABLE "idempotency_keys"`);

@@ -225,16 +225,9 @@ export class Ledger1795390200000 implements MigrationInterface {
                 ON CONFLICT (id) DO NOTHING RETURNING id)
               SELECT array_agg(id) INTO fresh FROM opened;
               -- A part that is empty is NULL: a loop over nothing takes its time too.
-              IF p_keys IS NOT NULL THEN FOR key IN SELECT * FROM json_to_recordset(p_keys)
-                  AS k(call_id uuid, principal text, key text, request_id text, process_id uuid) LOOP
-                IF NOT idempotency_begin(key.principal, key.key, key.request_id, key.process_id, key.call_id::text) THEN
-                  DELETE FROM open_calls WHERE id = key.call_id;
-                  RETURN QUERY SELECT key.call_id, 'key_lost', NULL::text, NULL::date, NULL::text;
-                END IF;
-              END LOOP; END IF;
-              IF p_grants IS NULL OR NOT EXISTS (
+              IF p_grants IS NOT NULL AND EXISTS (
                 SELECT FROM json_to_recordset(p_grants) AS g(workspace_access_id integer) JOIN budgets USING (workspace_access_id)
-              ) THEN RETURN; END IF;
+              ) THEN
               FOR budget IN
                   SELECT b.*, g.day, budget_window_start(b.period, g.day) AS window_start
                     FROM json_to_recordset(p_grants) AS g(workspace_access_id integer, day date)
@@ -266,6 +259,19 @@ export class Ledger1795390200000 implements MigrationInterface {
                  WHERE w.workspace_access_id = budget.workspace_access_id AND w.period = budget.period
                    AND w.window_start = budget.window_start;
               END LOOP;
+              END IF;
+              -- After the budgets: what they refuse has not begun, and its key is free.
+              IF p_keys IS NOT NULL THEN FOR key IN SELECT k.*, o.workspace_access_id, o.budget_period, o.budget_window, o.reserved_cost
+                  FROM json_to_recordset(p_keys) AS k(call_id uuid, principal text, key text, request_id text, process_id uuid)
+                  JOIN open_calls o ON o.id = k.call_id LOOP
+                IF NOT idempotency_begin(key.principal, key.key, key.request_id, key.process_id, key.call_id::text) THEN
+                  DELETE FROM open_calls WHERE id = key.call_id;
+                  UPDATE budget_windows w SET reserved_requests = w.reserved_requests - 1, reserved_cost = w.reserved_cost - key.reserved_cost
+                   WHERE w.workspace_access_id = key.workspace_access_id AND w.period = key.budget_period
+                     AND w.window_start = key.budget_window;
+                  RETURN QUERY SELECT key.call_id, 'key_lost', NULL::text, NULL::date, NULL::text;
+                END IF;
+              END LOOP; END IF;
             END $$
         `);
   }
@@ -321,7 +327,9 @@ export class Ledger1795390200000 implements MigrationInterface {
               END LOOP; END IF;
               IF p_answers IS NOT NULL THEN FOR r IN SELECT * FROM json_to_recordset(p_answers)
                   AS k(principal text, key text, request_id text, process_id uuid, status integer, answer text) LOOP
-                PERFORM idempotency_complete(r.principal, r.key, r.request_id, r.process_id, r.status, r.answer);
+                IF r.answer IS NULL THEN PERFORM idempotency_release(r.principal, r.key, r.request_id, r.process_id);
+                ELSE PERFORM idempotency_complete(r.principal, r.key, r.request_id, r.process_id, r.status, r.answer);
+                END IF;
               END LOOP; END IF;
               FOR link IN SELECT * FROM json_to_recordset(p_links) AS l(organization_id uuid, digest text, calls json) LOOP
                 head := audit_advance(link.organization_id, 'calls', decode(link.digest, 'hex'));

@@ -226,6 +226,7 @@ const ORGANIZATION_ROWS: Rows = {
       const { organization: id, owner } = await newTenant(stage.app);
       const connection = await made(owner.post(CONNECTIONS, connectionBody(stage, id)));
       const records = (): Expected[] => [
+        ['organization.deleted', id, null],
         ['organization.deleted', id, id],
         ['connection.deleted', connection.id, id],
       ];

@@ -45,9 +45,15 @@ const SYSTEM_NAME = 'system';
 const MASK = '[masked]';
 /** Names under which secrets live, here and at upstreams. Ids and times about them are none. */
 const SECRET_NAME =
-  /pass(word|phrase|wd)?$|secret|(^|_|-)tokens?$|api_?key|credential|^auth_data$|^authorization$|cookie|private_?key|^pat$/i;
-/** Bytes of JSON that `before` and `after` may have each. */
-const LARGEST = 32_768;
+  /pass(word|phrase|wd)?$|^pwd$|secret|(^|_|-)tokens?$|(api|access|private|signing|encryption)[_-]?key|credential|^auth[_-]?data$|^authorization$|bearer|cookie|connection[_-]?string|^dsn$|^pat$/i;
+/** A password in an address. */
+const SECRET_VALUE = /:\/\/[^/\s:@]*:[^/\s@]+@/;
+/** Members of a JSON Schema that hold values, which are secrets where its format says so. */
+const VALUES_OF_SCHEMA = ['default', 'const', 'enum', 'examples'];
+/** Characters of JSON that one member of `before` or `after` may have. */
+const LARGEST = 8_192;
+/** Members that are shown. */
+const MOST_MEMBERS = 200;
 const DEEPEST = 32;
 
 /** @param actor null where the product acts by itself */
@@ -78,31 +84,50 @@ export function digestOf(entry: AuditEntry): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
-/** Of two states the members that differ; of one all of it. */
+/** Of two states the members that differ, and within objects theirs; of one all of it. */
 function onlyChanges(before: Facts | null, after: Facts | null): { before: Facts | null; after: Facts | null } {
   if (before === null || after === null) return { before, after };
-  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  const changed = names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
-  const pick = (facts: Facts): Facts => Object.fromEntries(changed.map((name) => [name, facts[name]]));
-  return { before: pick(before), after: pick(after) };
+  const changed: { before: Record<string, unknown>; after: Record<string, unknown> } = { before: {}, after: {} };
+  for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const [old, now] = [before[name], after[name]];
+    if (JSON.stringify(old) === JSON.stringify(now)) continue;
+    const inner = isFacts(old) && isFacts(now) ? onlyChanges(old, now) : { before: old, after: now };
+    changed.before[name] = inner.before;
+    changed.after[name] = inner.after;
+  }
+  return changed;
 }
 
-/** A large one is named by its hash: the trail is no place for the data itself. */
+function isFacts(value: unknown): value is Facts {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+/** A large member is named by its hash: the trail is no place for the data itself. */
 function bounded(facts: Facts): string {
-  const text = storableJson(masked(facts, 0));
-  if (text.length <= LARGEST) return text;
-  const sha256 = createHash('sha256').update(text).digest('hex');
-  return JSON.stringify({ too_large: true, bytes: Buffer.byteLength(text), sha256, members: Object.keys(facts) });
+  const members = Object.entries(masked(facts, 0) as Facts).slice(0, MOST_MEMBERS);
+  return storableJson(
+    Object.fromEntries(
+      members.map(([name, value]) => {
+        const text = JSON.stringify(value) as string | undefined;
+        if (text === undefined || text.length <= LARGEST) return [name, value];
+        const sha256 = createHash('sha256').update(text).digest('hex');
+        return [name, { too_large: true, bytes: Buffer.byteLength(text), sha256 }];
+      }),
+    ),
+  );
 }
 
 function masked(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return SECRET_VALUE.test(value) ? MASK : value;
   if (typeof value !== 'object' || value === null || value instanceof Date) return value;
   if (depth > DEEPEST) return MASK;
   if (Array.isArray(value)) return value.map((each) => masked(each, depth + 1));
+  const isPassword = (value as { format?: unknown }).format === 'password';
   return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [
-      name,
-      inner !== null && inner !== undefined && SECRET_NAME.test(name) ? MASK : masked(inner, depth + 1),
-    ]),
+    Object.entries(value).map(([name, inner]) => {
+      const isSecret = SECRET_NAME.test(name);
+      const isValue = isPassword && VALUES_OF_SCHEMA.includes(name);
+      return [name, inner !== null && inner !== undefined && (isSecret || isValue) ? MASK : masked(inner, depth + 1)];
+    }),
   );
 }

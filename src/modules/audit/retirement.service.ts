@@ -30,9 +30,12 @@ export class RetirementService {
   /**
    * Signs what the links of a table lead to, in the transaction that removes it.
    * @param client of the owner
-   * @returns false where a link is not what was written: then nothing is signed, and nothing may be removed
+   * @param before what may go has ended by then. In which table a row lies is no part of the chain; when it ended is
+   * @returns false where a link is not what was written, or too young: then nothing is signed, and nothing may be removed
    */
-  async bridge(client: ClientBase, trail: AuditTrail, table: string): Promise<boolean> {
+  async bridge(client: ClientBase, trail: AuditTrail, table: string, before: Date): Promise<boolean> {
+    const young = await client.query(`SELECT FROM ${table} WHERE finished_at > $1 LIMIT 1`, [before]);
+    if (young.rowCount !== 0) return false;
     const { rows } = await client.query<Omit<Retired, 'trail'> & { bridged: string | null }>(RUNS(table));
     const runs = rows.map(({ bridged, ...run }) => ({
       ...run,

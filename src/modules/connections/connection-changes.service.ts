@@ -83,7 +83,7 @@ export class ConnectionChangesService implements OnModuleInit {
       const before = await this.connections.held(transaction, actor, id);
       const tombstone = { deletedAt: new Date(), serverTypeId: null, sealedAuth: '', isActive: false };
       await transaction.manager.update(Connection, { id, organizationId }, columns<Connection>({ id, ...tombstone }));
-      await transaction.publish(connectionChanged(id, organizationId));
+      await transaction.publish(connectionChanged(id, organizationId, true));
       await this.audit.record(transaction, actor, {
         organizationId,
         action: 'connection.deleted',
@@ -148,7 +148,8 @@ export class ConnectionChangesService implements OnModuleInit {
         .catch(nameTaken('connections_name_key', 'connection_name'));
       if (affected !== 1) return null;
       const after = await this.connections.held(transaction, actor, id);
-      await transaction.publish(connectionChanged(id, organizationId));
+      const ends = edit.auth !== undefined || edit.changes.isActive === false;
+      await transaction.publish(connectionChanged(id, organizationId, ends));
       for (const action of edit.actions) {
         await this.audit.record(transaction, actor, {
           organizationId,
@@ -177,7 +178,7 @@ async function removeAll(transaction: Transaction, organizationId: string): Prom
       WHERE organization_id = $1 AND deleted_at IS NULL RETURNING id, slug AS server_id, connection_name, server_url`,
     [organizationId],
   );
-  for (const { id } of removed) await transaction.publish(connectionChanged(id, organizationId));
+  for (const { id } of removed) await transaction.publish(connectionChanged(id, organizationId, true));
   return removed.map((before) => ({
     organizationId,
     action: 'connection.deleted',

@@ -52,7 +52,8 @@ export class ConnectionTargetsService implements OnModuleDestroy {
       affects: (event, connectionId) => event.type !== CONNECTION_CHANGED || event.connection_id === connectionId,
     });
     this.closing = events.on([CONNECTION_CHANGED], (event) => {
-      if (event.type === CONNECTION_CHANGED) void this.pool.closeConnection(String(event.connection_id));
+      if (event.type === CONNECTION_CHANGED && event.ends === true)
+        void this.pool.closeConnection(String(event.connection_id));
     });
   }
 

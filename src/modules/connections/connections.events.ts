@@ -1,13 +1,15 @@
-/** Address, credentials, options or the switch of a connection changed, or it was deleted: its sessions are stale. */
+/** A connection changed or was deleted: what is cached of it is stale. */
 export const CONNECTION_CHANGED = 'connection_changed';
 
 export interface ConnectionChanged {
   readonly type: typeof CONNECTION_CHANGED;
   readonly connection_id: string;
   readonly organization_id: string;
-  readonly [id: string]: string;
+  /** Whether what is under way on it ends: it was deleted or switched off, or has other credentials. */
+  readonly ends: boolean;
+  readonly [id: string]: string | boolean;
 }
 
-export function connectionChanged(connectionId: string, organizationId: string): ConnectionChanged {
-  return { type: CONNECTION_CHANGED, connection_id: connectionId, organization_id: organizationId };
+export function connectionChanged(connectionId: string, organizationId: string, ends: boolean): ConnectionChanged {
+  return { type: CONNECTION_CHANGED, connection_id: connectionId, organization_id: organizationId, ends };
 }

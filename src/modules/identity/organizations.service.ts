@@ -96,7 +96,9 @@ export class OrganizationsService {
     await this.database.transaction(async (transaction) => {
       const before = await this.held(transaction, actor, id);
       await transaction.manager.update(Organization, { id }, { deletedAt: new Date() });
-      const changes = [changeOf('deleted', id, { before: { ...before } })];
+      const deletion = changeOf('deleted', id, { before: { ...before } });
+      // The organization's own trail has no reader any more: what its end was is in that of the installation.
+      const changes = [{ ...deletion, organizationId: null }, deletion];
       for (const step of this.removals) changes.push(...(await step(transaction, id)));
       await transaction.publish(identityChanged(null));
       for (const change of changes) await this.audit.record(transaction, actor, change);

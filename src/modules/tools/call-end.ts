@@ -3,8 +3,21 @@ import { DomainError, ERROR_STATUS } from '../../platform/http/domain-error.js';
 import { errorBody, toDomainError } from '../../platform/http/error.filter.js';
 import type { CallEnd, CallOutcome } from '../usage/ledger.service.js';
 
-/** Codes of a call that was refused after its row was opened, and before anything left. */
-const REFUSED: ReadonlySet<string> = new Set(['access_denied', 'credentials_required', 'resource_not_found']);
+/** Refused after the row was opened and before anything left. */
+const REFUSED: ReadonlySet<string> = new Set([
+  'access_denied',
+  'credentials_required',
+  'resource_not_found',
+  'upstream_busy',
+  'circuit_open',
+]);
+/** Reasons for which nothing reached the server: the same request may be sent again. */
+const NOT_REACHED: ReadonlySet<string> = new Set([
+  'address_refused',
+  'misconfigured',
+  'unreachable',
+  'connection_refused',
+]);
 const OK = 200;
 
 type End = Pick<CallEnd, 'outcome' | 'reason' | 'answer'>;
@@ -22,18 +35,27 @@ export function failed(error: unknown, actor: Actor, told: unknown = error): End
   return {
     outcome: outcomeOf(happened),
     reason: reasonOf(happened),
-    answer: { status: ERROR_STATUS[shown.code], body: errorBody(shown, actor.origin.requestId) },
+    answer: hasLeft(happened)
+      ? { status: ERROR_STATUS[shown.code], body: errorBody(shown, actor.origin.requestId) }
+      : null,
   };
 }
 
 /** Of an answer that came and is not given. */
 export function withheld(actor: Actor, told: DomainError): End {
-  return { ...failed(told, actor), outcome: 'upstream_error' };
+  const answer = { status: ERROR_STATUS[told.code], body: errorBody(told, actor.origin.requestId) };
+  return { outcome: 'upstream_error', reason: reasonOf(told), answer };
 }
 
 /** The most precise code there is. */
 export function reasonOf({ code, details: { reason } }: DomainError): string {
   return typeof reason === 'string' ? reason : code;
+}
+
+/** `unavailable` without a reason is our own database: it was away before anything was sent. */
+function hasLeft(error: DomainError): boolean {
+  if (error.code === 'unavailable' && error.details.reason === undefined) return false;
+  return !REFUSED.has(error.code) && !NOT_REACHED.has(reasonOf(error));
 }
 
 function outcomeOf({ code, details: { reason } }: DomainError): CallOutcome {

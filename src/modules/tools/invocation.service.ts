@@ -183,8 +183,11 @@ export class InvocationService {
     let bytesReceived = 0;
     let outcome: Finished<Answer>;
     try {
-      const principal = principalIn(attempt);
-      const result = await this.upstream.send({ ...request, principal });
+      const result = await this.upstream.send({
+        ...request,
+        principal: principalIn(attempt),
+        signal: signalOf(attempt, request),
+      });
       bytesReceived = bytesOf(result);
       outcome = finish(result);
     } catch (error) {
@@ -260,6 +263,11 @@ function attemptOf(
     arguments: args,
     isHidden: false,
   };
+}
+
+/** A client with a key comes back for its answer: what it began is brought to an end, also when it hangs up meanwhile. */
+function signalOf({ actor }: Attempt, { signal }: { signal: AbortSignal }): AbortSignal {
+  return actor.origin.idempotencyKey === null ? signal : new AbortController().signal;
 }
 
 /** What is only asked may be asked again: the key of the request is for the call itself. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, ApiClient } from '../../../test/support/api-client.js';
 import { startApp, type TestApp } from '../../../test/support/app.js';
 import { expectError, itHidesForeignRows, itIsProtected, itRefusesBadBodies } from '../../../test/support/contract.js';
@@ -15,10 +16,15 @@ describe('budgets', () => {
   let connection: string;
   let grant: number;
   let reached = 0;
+  /** Milliseconds that the upstream takes. */
+  let slow = 0;
 
   beforeAll(async () => {
     const tools = [{ name: 'echo', inputSchema: { type: 'object' } }];
-    const call = (): Record<string, unknown> => ({ content: [{ type: 'text', text: String(++reached) }] });
+    const call = async (): Promise<Record<string, unknown>> => {
+      await sleep(slow);
+      return { content: [{ type: 'text', text: String(++reached) }] };
+    };
     [app, upstream] = await Promise.all([startApp(), startOldEra({ json: true, tools, call })]);
     replica = await startApp({}, app);
     [acme, other] = [await newTenant(app), await newTenant(app)];
@@ -195,6 +201,30 @@ describe('budgets', () => {
     await price({});
   });
 
+  it('that are set while calls are under way hold for them too', async () => {
+    await set({ period: 'week', max_requests: 100, action: 'block' });
+    slow = 500;
+    const underWay = Array.from({ length: 5 }, () => execute());
+    for (let tries = 0; (await app.query('SELECT 1 FROM open_calls')).length < 5 && tries < 200; tries++)
+      await sleep(10);
+    expect((await set({ period: 'month', max_requests: 6, action: 'block' })).body.reserved_requests).toBe(5);
+    slow = 0;
+    expect([(await execute()).status, (await execute()).status]).toEqual([200, 429]);
+    expect((await Promise.all(underWay)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    expect((await acme.owner.get(pathOf())).body).toMatchObject({ requests: 6, reserved_requests: 0 });
+  });
+
+  it('that refuse a call leave its key free', async () => {
+    await set({ period: 'day', max_requests: 0, action: 'block' });
+    const keyed = (): Promise<Answer> =>
+      agent.post('/mcp/tools/memos_echo/execute', { arguments: {} }, { 'Idempotency-Key': 'refused-once' });
+    expectError(await keyed(), 429, 'budget_exhausted');
+    expectError(await keyed(), 429, 'budget_exhausted');
+    await acme.owner.delete(pathOf());
+    expect((await keyed()).status).toBe(200);
+    expect(reached).toBe(1);
+  });
+
   it('count what was spent before they were set', async () => {
     await execute();
     await execute();
@@ -211,8 +241,9 @@ describe('budgets', () => {
     const warnings = [...app.log, ...replica.log].filter((line) => line.includes('a budget is used up'));
     expect(warnings.filter((line) => line.includes(`"workspace_access_id":${grant},`))).toHaveLength(1);
     const trail = `/api/v1/mcp/audit/?action=budget.reached&object_type=workspace_access&object_id=${grant}`;
-    let told: Answer = await acme.owner.get(trail);
-    for (let tries = 0; told.body.length === 0 && tries < 100; tries++) told = await acme.owner.get(trail);
-    expect(told.body).toMatchObject([{ actor: { type: 'system' }, after: { period: 'day' } }]);
+    const told = async (): Promise<{ actor: object; after: Record<string, unknown> }[]> =>
+      (await acme.owner.get(trail)).body.filter((row: { after: object }) => 'window_start' in row.after);
+    for (let tries = 0; (await told()).length === 0 && tries < 100; tries++);
+    expect(await told()).toMatchObject([{ actor: { type: 'system' }, after: { period: 'day' } }]);
   });
 });

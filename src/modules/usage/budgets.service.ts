@@ -34,6 +34,18 @@ const FILL = `
   ON CONFLICT (workspace_access_id, period, window_start) DO UPDATE
     SET requests = EXCLUDED.requests, cost = EXCLUDED.cost`;
 
+/** Calls that are under way hold what they may come to, by whatever budget they began under. */
+const ADOPT = [
+  `UPDATE open_calls SET budget_period = $2, budget_window = budget_window_start($2, (started_at AT TIME ZONE 'UTC')::date)
+    WHERE workspace_access_id = $1`,
+  'UPDATE budget_windows SET reserved_requests = 0, reserved_cost = 0 WHERE workspace_access_id = $1',
+  `INSERT INTO budget_windows AS w (workspace_access_id, period, window_start, reserved_requests, reserved_cost)
+   SELECT workspace_access_id, budget_period, budget_window, count(*), sum(reserved_cost) FROM open_calls
+    WHERE workspace_access_id = $1 GROUP BY 1, 2, 3
+   ON CONFLICT (workspace_access_id, period, window_start) DO UPDATE
+     SET reserved_requests = EXCLUDED.reserved_requests, reserved_cost = EXCLUDED.reserved_cost`,
+] as const;
+
 /** What a grant may use up in a period. The ledger holds calls against it, see `ledger_open` and `ledger_close`. */
 @Injectable()
 export class BudgetsService {
@@ -48,7 +60,6 @@ export class BudgetsService {
     return required(await read(this.database.manager, id), id);
   }
 
-  /** Calls that are under way while a budget is set are counted when they end. */
   async set(actor: Actor, id: number, body: SetBudget): Promise<BudgetResponse> {
     const { organizationId } = await this.access.editable(actor, id);
     const { period, action, max_requests: maxRequests = null, max_cost: maxCost = null } = body;
@@ -56,10 +67,15 @@ export class BudgetsService {
       throw invalid({ max_requests: ['max_requests or max_cost must be given'] });
     return this.database.transaction(async (transaction) => {
       const { manager } = transaction;
+      // No call begins or ends meanwhile. Before the grant: calls that end lock them in this order.
+      await manager.query('LOCK TABLE open_calls IN SHARE ROW EXCLUSIVE MODE');
       await lockGrant(manager, id);
       const before = await read(manager, id);
       await manager.query(SET, [id, period, maxRequests, maxCost, action]);
       await manager.query(FILL, [id, period]);
+      const [mark, reset, hold] = ADOPT;
+      await manager.query(mark, [id, period]);
+      for (const statement of [reset, hold]) await manager.query(statement, [id]);
       const after = required(await read(manager, id), id);
       const object = { type: 'workspace_access', id };
       await this.audit.record(transaction, actor, {
@@ -69,6 +85,13 @@ export class BudgetsService {
         before: before && limitsOf(before),
         after: limitsOf(after),
       });
+      if (after.exhausted)
+        await this.audit.record(transaction, null, {
+          organizationId,
+          action: 'budget.reached',
+          object,
+          after: { period },
+        });
       return after;
     });
   }

@@ -125,13 +125,13 @@ export class LedgerMonthsService implements OnApplicationBootstrap, OnApplicatio
       if (until === null || until > before) continue;
       await inTransaction(client, async () => {
         await client.query(`LOCK TABLE ${name} IN SHARE MODE`);
-        if (await this.retirement.bridge(client, this.trail, name)) {
+        if (await this.retirement.bridge(client, this.trail, name, before)) {
           await client.query(`DROP TABLE ${name}`);
           this.logger.log({ partition: name }, 'a month older than LEDGER_RETENTION_DAYS is removed from the ledger');
         } else
           this.logger.error(
             { partition: name },
-            'a month of the ledger is not what was written: it stays, as evidence. See audit/verify/',
+            'a month of the ledger is not what was written, or holds calls that are younger: it stays, as evidence. See audit/verify/',
           );
       });
     }

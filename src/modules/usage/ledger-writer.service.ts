@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 import type { PostgresOptions } from '../../platform/database/data-source.js';
 import { Database } from '../../platform/database/transaction.js';
 import type { ClaimedKey } from '../../platform/http/idempotency/idempotency-keys.js';
-import type { SealedAnswer } from '../../platform/http/idempotency/idempotency.service.js';
+import type { ReleasedKey, SealedAnswer } from '../../platform/http/idempotency/idempotency.service.js';
 import type { Amount } from '../../platform/money/amount.js';
 import { ProcessLease } from '../../platform/processes/process-lease.service.js';
 import { AuditService } from '../audit/audit.service.js';
@@ -34,7 +34,7 @@ export interface ClosingCall {
   call: ClosedCall;
   /** False for one that was refused and never opened. */
   wasOpened: boolean;
-  answer: SealedAnswer | null;
+  answer: SealedAnswer | ReleasedKey | null;
 }
 
 /** A budget whose limit was reached by calls of a batch. */

@@ -26,8 +26,8 @@ export interface CallEnd {
   /** Microseconds that the upstream took. */
   durationUs: number;
   bytesReceived: number;
-  /** What the client is answered, kept for its `Idempotency-Key`. */
-  answer: { status: number; body: unknown };
+  /** What the client is answered, kept for its `Idempotency-Key`; null where nothing left, so that the key is free again. */
+  answer: { status: number; body: unknown } | null;
 }
 
 /** The largest answer of an upstream that is let in, see platform/egress: the worst case of a price per megabyte. */
@@ -104,7 +104,9 @@ export class LedgerService implements OnApplicationShutdown {
       bytes_received: bytes,
       cost: COUNTS[end.outcome].isCharged ? costOf(price, facts.bytes_sent + bytes) : '0',
     };
-    const answer = this.idempotency.sealed(actor, end.answer.status, end.answer.body);
+    const answer = end.answer
+      ? this.idempotency.sealed(actor, end.answer.status, end.answer.body)
+      : this.idempotency.released(actor);
     await this.closed({ call, wasOpened: true, answer }, actor);
   }
 
@@ -170,8 +172,10 @@ export class LedgerService implements OnApplicationShutdown {
   }
 
   private async refused(attempt: Attempt, { refusal, period, resets_on, maximum }: Refusal): Promise<DomainError> {
-    if (refusal === 'key_lost')
+    if (refusal === 'key_lost') {
+      await this.refuse(attempt, 'outcome_unknown');
       return new DomainError('outcome_unknown', 'The Idempotency-Key was taken over while this process was away');
+    }
     await this.refuse(attempt, 'budget_exhausted');
     const resetsAt = new Date(`${resets_on}T00:00:00Z`);
     return new DomainError(

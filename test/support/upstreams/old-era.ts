@@ -35,7 +35,7 @@ export interface OldEraOptions {
   /** Offered instead of the catalog's tools; calls of them answer with an empty result. */
   tools?: { name: string; [key: string]: unknown }[];
   /** What those tools answer, instead of nothing. */
-  call?: (name: string, args: Record<string, unknown>) => Record<string, unknown>;
+  call?: (name: string, args: Record<string, unknown>) => Record<string, unknown> | Promise<Record<string, unknown>>;
   /** Offered instead of the catalog's resources, with what reading them answers. */
   resources?: { listed: { uri: string; name: string; [key: string]: unknown }[]; read: (uri: string) => string };
   instructions?: string;
@@ -160,8 +160,9 @@ class World {
   }
 
   private serveCalls(server: Server): void {
-    server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) => {
-      if (this.tools !== TOOLS) return this.options.call?.(params.name, params.arguments ?? {}) ?? { content: [] };
+    server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
+      if (this.tools !== TOOLS)
+        return (await this.options.call?.(params.name, params.arguments ?? {})) ?? { content: [] };
       const session = extra.sessionId ?? '';
       const count = (this.counts.get(session) ?? 0) + 1;
       this.counts.set(session, count);

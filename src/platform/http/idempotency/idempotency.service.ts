@@ -32,6 +32,12 @@ export interface SealedAnswer extends ClaimedKey {
   readonly answer: string;
 }
 
+/** Of a key that is free again, as nothing was done. */
+export interface ReleasedKey extends ClaimedKey {
+  readonly status: null;
+  readonly answer: null;
+}
+
 /** A request that this process works on under a key. */
 interface Work {
   requestHash: string;
@@ -114,6 +120,12 @@ export class IdempotencyService implements OnApplicationBootstrap, OnApplication
     if (!key) return null;
     this.note(key, { isHandedOver: true });
     return { ...key, status, answer: this.seal(key, { body, headers: {} }) };
+  }
+
+  /** For the ledger, of a call that never left. */
+  released(actor: Actor): ReleasedKey | null {
+    const key = this.keyOf(actor);
+    return key && { ...key, status: null, answer: null };
   }
 
   /**
