@@ -157,6 +157,36 @@ describe('calls', () => {
     expect(hostileConnection).not.toBe('');
   });
 
+  it('that an open circuit refuses are denied, no requests, and leave their key free', async () => {
+    for (let failures = 0; failures < 5; failures++) await execute(acme.owner, 'hostile_reset', {});
+    const key = { 'Idempotency-Key': 'never-left' };
+    const answer = await execute(acme.owner, 'hostile_reset', {}, key);
+    expectError(answer, 503, 'circuit_open');
+    expect(await of(answer)).toMatchObject([{ outcome: 'denied', reason: 'circuit_open', bytes_received: 0, cost: 0 }]);
+    expect(await app.query("SELECT * FROM idempotency_keys WHERE key = 'never-left'")).toEqual([]);
+    const again = await execute(acme.owner, 'hostile_reset', {}, key);
+    expect([again.status, again.headers.get('idempotent-replayed')]).toEqual([503, null]);
+  });
+
+  it('with a key are brought to an end when their client hangs up: it comes back for the answer', async () => {
+    const headers = { authorization: `Bearer ${agent.token}`, 'content-type': 'application/json' };
+    const send = (signal?: AbortSignal): Promise<Response> =>
+      fetch(`${app.url}/mcp/tools/memos_wait/execute`, {
+        method: 'POST',
+        signal,
+        headers: { ...headers, 'idempotency-key': 'comes-back' },
+        body: JSON.stringify({ arguments: { ms: 400 } }),
+      });
+    await expect(send(AbortSignal.timeout(100))).rejects.toThrow();
+    let answer = await send();
+    for (let tries = 0; answer.status === 409 && tries < 100; tries++) {
+      await sleep(50);
+      answer = await send();
+    }
+    expect([answer.status, answer.headers.get('idempotent-replayed')]).toEqual([200, 'true']);
+    expect(await answer.json()).toMatchObject({ result: 'done' });
+  });
+
   it('whose client hangs up are cancelled; before, they are listed without an outcome', async () => {
     const controller = new AbortController();
     const asked = fetch(`${app.url}/mcp/tools/memos_wait/execute`, {

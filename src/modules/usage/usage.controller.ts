@@ -1,5 +1,5 @@
 import { Controller, Get, Query, StreamableFile } from '@nestjs/common';
-import { ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { Readable } from 'node:stream';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
@@ -75,7 +75,6 @@ export class UsageController {
 
   @Get('export')
   @ApiOperation({ summary: 'All usage records that the filters leave, as CSV' })
-  @ApiProduces('text/csv')
   @ApiResponse({
     status: 200,
     description: 'CSV with a header',

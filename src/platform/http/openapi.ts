@@ -22,7 +22,7 @@ const TEXT: Record<number, string> = {
   403: 'Insufficient permissions',
   404: 'Resource not found',
   409: 'Resource conflict',
-  429: 'Rate limit exceeded',
+  429: 'Rate limit exceeded, or the budget of the grant is used up',
   502: 'The upstream server failed',
   503: 'Not available now: see Retry-After',
   504: 'The upstream server was too slow',
