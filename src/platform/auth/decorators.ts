@@ -6,7 +6,7 @@ import { ApiErrors } from '../http/openapi.js';
 import { DomainError, invalid } from '../http/domain-error.js';
 import type { Actor, Origin } from './actor.js';
 
-/** `signed-in`: any valid token. `operator`: the people who run the installation. Roles inside an organization are checked by the services, which know the row. */
+/** `signed-in`: a valid token. `operator`: the people who run the installation. Roles inside an organization are checked by the services, which know the row. */
 export type Right = 'signed-in' | 'operator';
 
 export const RIGHT = Symbol('right');

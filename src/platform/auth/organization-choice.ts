@@ -7,7 +7,7 @@ export function candidateOrganizations(actor: Actor, named: string | undefined):
   return actor.organizations.has(named) ? [named] : [];
 }
 
-/** No id of ours has a NUL, and PostgreSQL takes none: such an id is as unknown as any other. */
+/** No id of ours has a NUL, and PostgreSQL takes none: such an id is as unknown as all others. */
 export function canBeAnId(id: string): boolean {
   return !id.includes('\0');
 }

@@ -4,7 +4,7 @@ import { DomainError, ERROR_STATUS } from './domain-error.js';
 
 /**
  * A path that can be routed. One whose percent-encoding is no UTF-8 can name nothing of ours: taken literally it is as
- * unknown as any other, behind the same sign-in, limits and error body.
+ * unknown as all others, behind the same sign-in, limits and error body.
  */
 export function routableUrl(request: IncomingMessage): string {
   const url = request.url ?? '/';
