@@ -69,7 +69,7 @@ export class BudgetsService {
       const { manager } = transaction;
       // No call begins or ends meanwhile. Before the grant: calls that end lock them in this order.
       await manager.query('LOCK TABLE open_calls IN SHARE ROW EXCLUSIVE MODE');
-      await lockGrant(manager, id);
+      await lockGrant(manager, organizationId, id);
       const before = await read(manager, id);
       await manager.query(SET, [id, period, maxRequests, maxCost, action]);
       await manager.query(FILL, [id, period]);
@@ -99,7 +99,7 @@ export class BudgetsService {
   async remove(actor: Actor, id: number): Promise<void> {
     const { organizationId } = await this.access.editable(actor, id);
     await this.database.transaction(async (transaction) => {
-      await lockGrant(transaction.manager, id);
+      await lockGrant(transaction.manager, organizationId, id);
       const before = required(await read(transaction.manager, id), id);
       await transaction.manager.query('DELETE FROM budgets WHERE workspace_access_id = $1', [id]);
       const object = { type: 'workspace_access', id };
@@ -110,10 +110,10 @@ export class BudgetsService {
 }
 
 /** The ledger locks it too when calls end: their totals are counted here or seen there, never both and never neither. */
-async function lockGrant(manager: EntityManager, id: number): Promise<void> {
+async function lockGrant(manager: EntityManager, organizationId: string, id: number): Promise<void> {
   const rows = await manager.query<unknown[]>(
-    'SELECT 1 FROM workspace_access WHERE id = $1 AND deleted_at IS NULL FOR UPDATE',
-    [id],
+    'SELECT 1 FROM workspace_access WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL FOR UPDATE',
+    [id, organizationId],
   );
   if (rows.length === 0) throw notFound('workspace_access', id);
 }

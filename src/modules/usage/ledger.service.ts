@@ -126,17 +126,17 @@ export class LedgerService implements OnApplicationShutdown {
     const written = this.untilClosed(closing)
       .catch((error: unknown) => this.takenForLost(error, actor))
       .finally(() => this.underWay.delete(closing.call.id));
-    const patience = new AbortController();
-    const impatient = delay(PATIENCE_MS, 'late' as const, { ref: false, signal: patience.signal }).catch(
-      () => undefined,
-    );
+    let timer: NodeJS.Timeout | undefined;
+    const impatient = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), PATIENCE_MS).unref();
+    });
     try {
       if ((await Promise.race([written, impatient])) === 'late') {
         written.catch(() => undefined);
         throw new DomainError('unavailable', 'What the call did could not be written down yet', {}, RETRY_SECONDS);
       }
     } finally {
-      patience.abort();
+      clearTimeout(timer);
     }
   }
 
