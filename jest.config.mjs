@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 export default {
   testEnvironment: 'node',
   testRegex: '(test|src)/.*\\.spec\\.ts$',
@@ -9,5 +11,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   globalSetup: '<rootDir>/test/support/jest-global-setup.ts',
   globalTeardown: '<rootDir>/test/support/jest-global-teardown.ts',
+  // Specs wait more than they compute, and each has a database of its own on the one server.
+  maxWorkers: Math.min(4, Math.max(2, availableParallelism() - 1)),
   testTimeout: 30_000,
 };

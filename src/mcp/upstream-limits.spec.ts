@@ -19,7 +19,7 @@ describe('the queue', () => {
     const upstream = await harness.running(startHostile());
     const pool = harness.pool({ requestsPerConnection: 3, queuePerConnection: 4 });
     await pool.describe(targetOf(upstream));
-    const target = targetOf(upstream, { timeoutMs: 400 });
+    const target = targetOf(upstream, { timeoutMs: 1_500 });
     const calls = Array.from({ length: 10 }, () => call(pool, target, 'hang'));
     const outcomes = Promise.allSettled(calls);
     await until(() => methodsOf(upstream).filter((method) => method === 'tools/call').length === 3);

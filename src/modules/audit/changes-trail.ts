@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { cappedCount } from '../../platform/database/capped-count.js';
 import { Conditions } from '../../platform/database/conditions.js';
 import { Database } from '../../platform/database/transaction.js';
 import { digestOf, INSTALLATION, type AuditEntry } from './audit-entry.js';
@@ -38,17 +39,13 @@ export class ChangesTrail implements AuditTrail {
 
   async count(scope: TrailScope, filter: TrailFilter, most: number): Promise<number> {
     const where = conditions(scope, filter);
-    const limit = where.value(most);
-    const visible = visibleRecords(
-      scope,
-      where,
-      (condition) => `SELECT 1 FROM audit_records WHERE ${where.text} AND ${condition} LIMIT ${limit}`,
+    return cappedCount(this.database.manager, where, most, (limit) =>
+      visibleRecords(
+        scope,
+        where,
+        (condition) => `SELECT 1 FROM audit_records WHERE ${where.text} AND ${condition} LIMIT ${limit}`,
+      ),
     );
-    const [row] = await this.database.manager.query<{ count: number }[]>(
-      `SELECT count(*)::int AS count FROM (SELECT 1 FROM (${visible}) v LIMIT ${limit}) counted`,
-      where.values,
-    );
-    return row?.count ?? 0;
   }
 
   async links(organizationId: string, afterSeq: number): Promise<TrailLink[]> {

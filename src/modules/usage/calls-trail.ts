@@ -1,4 +1,5 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
+import { cappedCount } from '../../platform/database/capped-count.js';
 import { Conditions } from '../../platform/database/conditions.js';
 import { Database } from '../../platform/database/transaction.js';
 import {
@@ -56,17 +57,13 @@ export class CallsTrail implements AuditTrail, OnModuleInit {
 
   async count(scope: TrailScope, filter: TrailFilter, most: number): Promise<number> {
     const where = conditions(scope, filter);
-    const limit = where.value(most);
-    const visible = visibleRows(
-      historyScope(scope),
-      where,
-      (condition) => `SELECT 1 FROM call_attempts WHERE ${where.text} AND ${condition} LIMIT ${limit}`,
+    return cappedCount(this.database.manager, where, most, (limit) =>
+      visibleRows(
+        historyScope(scope),
+        where,
+        (condition) => `SELECT 1 FROM call_attempts WHERE ${where.text} AND ${condition} LIMIT ${limit}`,
+      ),
     );
-    const [row] = await this.database.manager.query<{ count: number }[]>(
-      `SELECT count(*)::int AS count FROM (SELECT 1 FROM (${visible}) v LIMIT ${limit}) counted`,
-      where.values,
-    );
-    return row?.count ?? 0;
   }
 
   async links(organizationId: string, afterSeq: number): Promise<TrailLink[]> {

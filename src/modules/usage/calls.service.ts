@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
 import type { Actor } from '../../platform/auth/actor.js';
+import { cappedCount } from '../../platform/database/capped-count.js';
 import { Conditions } from '../../platform/database/conditions.js';
 import { Database } from '../../platform/database/transaction.js';
 import { checkedRange } from '../../platform/http/day-range.js';
@@ -60,17 +61,13 @@ export class CallsService {
 
   private async count(scope: ReturnType<typeof callsVisibleTo>, query: ListCalls): Promise<number> {
     const where = conditions(query);
-    const most = where.value(MOST_COUNTED);
-    const visible = visibleRows(
-      scope,
-      where,
-      (condition) => `SELECT 1 FROM call_attempts WHERE ${where.text} AND ${condition} LIMIT ${most}`,
+    return cappedCount(this.database.manager, where, MOST_COUNTED, (limit) =>
+      visibleRows(
+        scope,
+        where,
+        (condition) => `SELECT 1 FROM call_attempts WHERE ${where.text} AND ${condition} LIMIT ${limit}`,
+      ),
     );
-    const [row] = await this.database.manager.query<{ count: number }[]>(
-      `SELECT count(*)::int AS count FROM (SELECT 1 FROM (${visible}) v LIMIT ${most}) counted`,
-      where.values,
-    );
-    return row?.count ?? 0;
   }
 }
 

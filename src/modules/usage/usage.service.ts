@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Actor } from '../../platform/auth/actor.js';
+import { cappedCount } from '../../platform/database/capped-count.js';
 import { Conditions } from '../../platform/database/conditions.js';
 import { Database } from '../../platform/database/transaction.js';
 import { decodeCursor, encodeCursor, MOST_COUNTED, Page } from '../../platform/http/paging.js';
@@ -55,16 +56,12 @@ export class UsageService {
   }
 
   private async count(scope: HistoryScope, where: Conditions): Promise<number> {
-    const most = where.value(MOST_COUNTED);
-    const visible = visibleRows(
-      scope,
-      where,
-      (condition) => `SELECT 1 FROM usage_records WHERE ${where.text} AND ${condition} LIMIT ${most}`,
+    return cappedCount(this.database.manager, where, MOST_COUNTED, (limit) =>
+      visibleRows(
+        scope,
+        where,
+        (condition) => `SELECT 1 FROM usage_records WHERE ${where.text} AND ${condition} LIMIT ${limit}`,
+      ),
     );
-    const [row] = await this.database.manager.query<{ count: number }[]>(
-      `SELECT count(*)::int AS count FROM (SELECT 1 FROM (${visible}) v LIMIT ${most}) counted`,
-      where.values,
-    );
-    return row?.count ?? 0;
   }
 }
