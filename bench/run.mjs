@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { latencies, load, median, poster, start, stopAll } from './measure.mjs';
 
@@ -82,7 +83,7 @@ async function compare(name, target, floor, ours, request, floorRequest) {
   }
 }
 
-/** The same product on the same database with and without its ledger; and what it adds to a single call, in commits of one row. */
+/** The same product on the same database with and without its ledger; and what it adds to a single call. */
 async function compareWithoutLedger(request, url) {
   const bare = await start('./product-without-ledger.mjs', settings);
   await compare('through a grant with the ledger / without it', 'at least 0.65', bare, product, request, request);
@@ -94,15 +95,31 @@ async function compareWithoutLedger(request, url) {
   const commit = () => client.query('INSERT INTO bench_commits (at) VALUES (now())');
   const works = [poster(bare.url, request), poster(product.url, request), commit];
   const [without, withLedger, one] = await latencies(works, seconds * rounds);
+  const commits = (await commitsOf(client, works[1])) - (await commitsOf(client, works[0]));
   await client.query('DROP TABLE bench_commits');
   await client.end();
+  rows.push({ what: 'commits that the ledger adds to a call', ratio: commits.toFixed(2), target: 'at most 2' });
   rows.push({
-    what: 'latency that the ledger adds to a call / a commit of one row',
-    ratio: ((withLedger - without) / one).toFixed(2),
-    target: 'at most 2',
+    what: 'latency that the ledger adds to a call / two commits of one row',
+    ratio: ((withLedger - without) / (2 * one)).toFixed(2),
+    target: 'measured',
     'floor p50 ms': without.toFixed(3),
     'ours p50 ms': withLedger.toFixed(3),
   });
+}
+
+/** Transactions of the whole server for each time that this is done, one at a time. */
+async function commitsOf(client, work) {
+  const times = 1_000;
+  const count = async () => {
+    // Backends that are idle tell what they did after ten seconds at the latest.
+    await sleep(11_000);
+    const { rows: found } = await client.query('SELECT sum(xact_commit)::int AS commits FROM pg_stat_database');
+    return found[0].commits;
+  };
+  const before = await count();
+  for (let time = 0; time < times; time++) await work();
+  return ((await count()) - before) / times;
 }
 
 const rows = [];
