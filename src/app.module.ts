@@ -20,6 +20,7 @@ import { ProcessesModule } from './platform/processes/processes.module.js';
 import { SchemasModule } from './platform/schemas/schemas.module.js';
 import { TelemetryModule } from './platform/telemetry/telemetry.module.js';
 import { ThrottlingModule } from './platform/throttling/throttling.module.js';
+import { ProvidersModule } from './providers/providers.module.js';
 
 @Module({})
 export class AppModule {
@@ -39,6 +40,7 @@ export class AppModule {
         IdempotencyModule,
         JobsModule,
         McpModule,
+        ProvidersModule,
         SchemasModule,
         TelemetryModule,
         ThrottlingModule,

@@ -1,5 +1,6 @@
 import type { Implementation } from '@modelcontextprotocol/client';
 import type { EgressClient } from '../platform/egress/egress-client.js';
+import type { BuiltinServers } from './builtin-server.js';
 import type { HeaderParameter } from './modern-headers.js';
 import type { Negotiated } from './negotiation.js';
 import type { ListChange, UpstreamLimits } from './upstream.js';
@@ -10,6 +11,7 @@ export type Log = (message: string, fields: Record<string, unknown>) => void;
 export interface ConnectionContext {
   egress: Pick<EgressClient, 'fetch'>;
   limits: UpstreamLimits;
+  builtins: BuiltinServers;
   clientInfo: Implementation;
   now: () => number;
   onListChanged: (connectionId: string, what: ListChange) => void;

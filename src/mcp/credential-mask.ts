@@ -23,8 +23,8 @@ export class CredentialMask {
   private readonly needles: readonly string[];
 
   constructor(transport: UpstreamTransport) {
-    const values = Object.values(transport.type === 'stdio' ? transport.env : transport.headers);
-    const inUrl = transport.type === 'stdio' ? [] : secretsOfUrl(transport.url);
+    const values = Object.values(sentBy(transport));
+    const inUrl = 'url' in transport ? secretsOfUrl(transport.url) : [];
     const all = [...values.flatMap(quotedParts), ...inUrl, ...(transport.secrets ?? [])];
     this.secrets = partsOf([...all, ...all.map(encoded)], SHORTEST);
     this.needles = this.secrets.map((secret) => JSON.stringify(secret).slice(1, -1));
@@ -62,6 +62,12 @@ export class CredentialMask {
       Object.entries(value).map(([key, inner]) => [mask(key, this.secrets), this.masked(inner)]),
     );
   }
+}
+
+/** Of a server of our own all secrets are in `secrets`. */
+function sentBy(transport: UpstreamTransport): Record<string, string> {
+  if (transport.type === 'builtin') return {};
+  return transport.type === 'stdio' ? transport.env : transport.headers;
 }
 
 /**

@@ -2,6 +2,7 @@ import { Global, Module, OnApplicationShutdown } from '@nestjs/common';
 import { EgressClient } from '../platform/egress/egress-client.js';
 import { EventsService } from '../platform/events/events.service.js';
 import { MetricsService } from '../platform/telemetry/metrics.service.js';
+import { BUILTIN_SERVERS, type BuiltinServers } from './builtin-server.js';
 import { UpstreamPool } from './upstream-pool.js';
 import { upstreamListChanged } from './upstream.events.js';
 
@@ -13,10 +14,11 @@ const CLIENT_INFO = { name: 'mcp-control-plane', version: '0.1.0' };
   providers: [
     {
       provide: UpstreamPool,
-      inject: [EgressClient, EventsService],
-      useFactory: (egress: EgressClient, events: EventsService) =>
+      inject: [EgressClient, EventsService, BUILTIN_SERVERS],
+      useFactory: (egress: EgressClient, events: EventsService, builtins: BuiltinServers) =>
         new UpstreamPool({
           egress,
+          builtins,
           clientInfo: CLIENT_INFO,
           onListChanged: (connectionId) => events.dispatch(upstreamListChanged(connectionId)),
         }),

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { StreamableHttpWire } from './http-wire.js';
 import type { ConnectionContext, Knowledge } from './connection-context.js';
 import { CredentialMask } from './credential-mask.js';
+import { InProcessWire } from './in-process-wire.js';
 import { negotiate, type Negotiated } from './negotiation.js';
 import { Session } from './session.js';
 import { SseWire } from './sse-wire.js';
@@ -83,11 +84,12 @@ export class Opening {
 
   /**
    * What was learned before is relied on, and asked anew only when it fails. Processes are first taken for old ones: a
-   * server that ends on the unknown `server/discover` would have to be started twice. SSE is of the old era by itself.
+   * server that ends on the unknown `server/discover` would have to be started twice. SSE is of the old era by itself, and servers of
+   * our own speak it too: it is the one that both know.
    */
   private modes(): Mode[] {
     const { type } = this.target.transport;
-    if (type === 'sse') return ['legacy'];
+    if (type === 'sse' || type === 'builtin') return ['legacy'];
     return type === 'stdio' || this.knowledge.negotiated ? ['legacy', 'auto'] : ['auto'];
   }
 
@@ -122,8 +124,12 @@ export class Opening {
 
   private wire(): Wire {
     const { transport } = this.target;
-    const { egress, limits } = this.context;
+    const { egress, limits, builtins } = this.context;
     const { read } = new CredentialMask(transport);
+    if (transport.type === 'builtin') {
+      const { provider, settings } = transport;
+      return new InProcessWire({ start: builtins.get(provider), settings, egress, limits, read });
+    }
     if (transport.type === 'stdio') return new StdioWire({ ...transport, limits, read });
     if (transport.type === 'sse') return new SseWire({ ...transport, egress, limits, read });
     const { parameters } = this.knowledge;

@@ -1,5 +1,6 @@
 import type { Implementation } from '@modelcontextprotocol/client';
 import type { EgressClient } from '../platform/egress/egress-client.js';
+import type { BuiltinServers } from './builtin-server.js';
 import { CallRunner, type RequestOptions } from './call-runner.js';
 import type { CircuitState } from './circuit.js';
 import type { Log } from './connection-context.js';
@@ -19,6 +20,8 @@ import {
 
 export interface UpstreamPoolOptions {
   egress: Pick<EgressClient, 'fetch'>;
+  /** Servers in this process; none unless given. */
+  builtins?: BuiltinServers;
   /** How we introduce ourselves to servers. */
   clientInfo: Implementation;
   limits?: Partial<UpstreamLimits>;
@@ -160,6 +163,7 @@ export class UpstreamPool {
     }
     const connection = new Connection(target.connectionId, target.revision, {
       egress: this.options.egress,
+      builtins: this.options.builtins ?? new Map(),
       limits: this.limits,
       clientInfo: this.options.clientInfo,
       now: this.now,

@@ -1,3 +1,5 @@
+import type { BuiltinSettings } from './builtin-server.js';
+
 /**
  * How an upstream MCP server is reached. Header and environment values are credentials: they never leave this folder,
  * not even when the server repeats them. `secrets` are those that stand elsewhere, as in the path of the URL.
@@ -5,6 +7,7 @@
 export type UpstreamTransport = (
   | { type: 'streamable_http' | 'sse'; url: string; headers: Record<string, string> }
   | { type: 'stdio'; command: string; args: string[]; env: Record<string, string> }
+  | { type: 'builtin'; provider: string; settings: BuiltinSettings }
 ) & { secrets?: readonly string[] };
 
 export interface UpstreamTarget {

@@ -1,56 +1,23 @@
-import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { Product } from '../support/product.js';
-
-const SAMPLE = 'test/extension/notes';
+import type { Product } from '../support/product.js';
+import { ProductCopy } from './product-copy.js';
 
 // What CONTRIBUTING.md promises: a folder, a line in modules/index.ts, a migration, and nothing else.
 describe('adding a module', () => {
-  let copy: string;
-  let product: Product | null = null;
+  let copy: ProductCopy;
+  let product: Product;
   beforeAll(async () => {
-    copy = mkdtempSync(join(tmpdir(), 'mcp-control-plane-module-'));
-    for (const name of [
-      'src',
-      'migrations',
-      'ormconfig.ts',
-      'package.json',
-      'nest-cli.json',
-      'tsconfig.json',
-      'tsconfig.build.json',
-    ]) {
-      cpSync(name, join(copy, name), { recursive: true });
-    }
-    symlinkSync(join(process.cwd(), 'node_modules'), join(copy, 'node_modules'));
-    mkdirSync(join(copy, 'src/modules/notes'));
-    for (const name of readdirSync(SAMPLE)) {
-      const text = readFileSync(join(SAMPLE, name), 'utf8')
-        .replaceAll('../../../src/modules/', '../')
-        .replaceAll('../../../src/', '../../');
-      writeFileSync(
-        join(copy, name === 'migration.ts' ? 'migrations/9000000000000-Notes.ts' : join('src/modules/notes', name)),
-        text,
-      );
-    }
-    const list = join(copy, 'src/modules/index.ts');
-    const text = readFileSync(list, 'utf8');
-    writeFileSync(
-      list,
-      `import { NotesModule } from './notes/notes.module.js';\n${text.replace(/,?\s*\];\s*$/, ', NotesModule];\n')}`,
+    copy = new ProductCopy();
+    copy.add('test/extension/notes', 'src/modules/notes', { 'migration.ts': 'migrations/9000000000000-Notes.ts' });
+    copy.edit(
+      'src/modules/index.ts',
+      (text) =>
+        `import { NotesModule } from './notes/notes.module.js';\n${text.replace(/,?\s*\];\s*$/, ', NotesModule];\n')}`,
     );
-    await promisify(execFile)(process.execPath, ['node_modules/@nestjs/cli/bin/nest.js', 'build'], { cwd: copy });
-    product = await Product.start(join(copy, 'data'), {}, copy);
+    product = await copy.start();
   }, 180_000);
-  afterAll(async () => {
-    await product?.end('SIGTERM');
-    rmSync(copy, { recursive: true, force: true });
-  }, 60_000);
+  afterAll(() => copy.remove(), 60_000);
 
   it('takes a folder, a line and a migration, and it has rights, paging, errors, audit trail and documentation like all others', async () => {
-    if (!product) throw new Error('not started');
     const { client } = product;
     const organization = (await client.get('/api/v1/auth/me')).body.organizations[0].id as string;
     const connection = await client.post('/api/v1/mcp/connections/', {

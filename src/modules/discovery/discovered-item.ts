@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { RESOURCE_META } from '../../mcp/provider-meta.js';
 import type { PromptDefinition } from './definition.entity.js';
 import { keptAnnotations, keptArguments, keptSchema, shownSchema } from './kept-definition.js';
 import type { ResourceKind } from './resource.entity.js';
@@ -9,9 +10,6 @@ export const LONGEST_URI = 2_048;
 const LONGEST_NAME = 500;
 const LONGEST_DESCRIPTION = 20_000;
 const LONGEST_TYPE = 64;
-
-/** Where our own providers say more about a resource than MCP has words for: `_meta` of a listed resource. */
-export const RESOURCE_META = 'mcp-control-plane/resource';
 
 /** One listed thing, made fit for a row. */
 export interface DiscoveredItem {

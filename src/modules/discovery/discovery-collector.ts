@@ -1,9 +1,10 @@
+import { RESOURCE_META } from '../../mcp/provider-meta.js';
 import type { UpstreamTarget } from '../../mcp/upstream.js';
 import { UpstreamError } from '../../mcp/upstream.js';
 import type { UpstreamPool } from '../../mcp/upstream-pool.js';
 import type { DiscoveredOn } from '../connections/connections.service.js';
 import type { DeclaredResource } from '../registry/registry.service.js';
-import { parentsFirst, readItem, RESOURCE_META, type DiscoveredItem } from './discovered-item.js';
+import { parentsFirst, readItem, type DiscoveredItem } from './discovered-item.js';
 import type { ResourceKind } from './resource.entity.js';
 
 const LISTS = [

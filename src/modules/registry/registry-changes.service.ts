@@ -148,7 +148,7 @@ function toFacts(type: ServerType): Record<string, unknown> {
 function transportFacts(transport: Transport): Record<string, unknown> {
   const digest = createHash('sha256').update(canonicalJson(transport)).digest('hex');
   if (transport.type === 'stdio') return { command: transport.command, transport_digest: digest };
-  if (transport.type === 'stdio_from_options') return { transport_digest: digest };
+  if (!('url' in transport)) return { transport_digest: digest };
   return { url: transport.url.split('?', 1)[0], transport_digest: digest };
 }
 

@@ -23,7 +23,7 @@ function renderOrRefuse(...args: Parameters<typeof render>): RenderedTransport |
 }
 
 const headersOf = (rendered: RenderedTransport | null): Record<string, string> =>
-  rendered && rendered.transport.type !== 'stdio' ? rendered.transport.headers : {};
+  rendered && 'headers' in rendered.transport ? rendered.transport.headers : {};
 
 // Text as people send it who mean no good.
 const texts = fc.oneof(

@@ -27,6 +27,8 @@ export function renderTransport(type: Renderable, values: TemplateValues): Rende
     case 'streamable_http':
     case 'sse':
       return renderHttp(type, transport, values);
+    case 'builtin':
+      return renderBuiltin(type, transport.provider, values);
     case 'stdio':
       return processTransport(type, transport.command, transport.args, renderEnvironment(transport.env, values));
     case 'stdio_from_options': {
@@ -55,6 +57,19 @@ function renderHttp(
     },
     address: url.href,
     displayUrl: displayUrl(type, transport.url, values),
+  };
+}
+
+/** Its address is that of the system behind it: where the credentials go. */
+function renderBuiltin(type: Renderable, provider: string, values: TemplateValues): RenderedTransport {
+  const template = '{auth.base_url}';
+  const text = renderUrl(template, values);
+  const url = text === null ? null : parsedUrl(text);
+  if (!url) throw invalid({ 'auth_data.base_url': ['must give an address such as https://acme.atlassian.net'] });
+  return {
+    transport: { type: 'builtin', provider, settings: values, secrets: secretsOf(type, values) },
+    address: url.href,
+    displayUrl: displayUrl(type, template, values),
   };
 }
 

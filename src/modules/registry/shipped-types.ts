@@ -1,16 +1,24 @@
-import type { JsonSchema, Transport } from './transport.js';
+import { PROVIDERS } from '../../providers/index.js';
+import type { Provider } from '../../providers/provider.js';
+import { checkDeclarations } from './scopes-check.js';
+import type { ServerType } from './server-type.entity.js';
+import type { JsonSchema } from './transport.js';
 
-/** What ships with the product. Ids are part of the API: 1 and 2 are kept for Jira and GitHub. */
-export interface ShippedType {
-  id: number;
-  qualifiedName: string;
-  displayName: string;
-  description: string;
-  providerType: string;
-  authSchema: JsonSchema;
-  optionsSchema: JsonSchema;
-  transport: Transport;
-}
+/** What ships with the product: ids are part of the API. All columns, so that nothing is left of an older version. */
+export type ShippedType = Omit<ServerType, 'organization' | 'organizationId' | 'createdAt'>;
+
+/** Of types that declare nothing for policy. */
+const UNDECLARED = {
+  supportsWorkspaceScoping: false,
+  scopingConfigSchema: {},
+  sessionScope: 'principal',
+  trustAnnotations: false,
+  scopes: [],
+  toolEffects: {},
+  declaredResources: [],
+  category: 'utility',
+  priceBook: {},
+} satisfies Partial<ShippedType>;
 
 /** Ids below are the product's own; PostgreSQL counts the others from here. */
 export const FIRST_OWN_ID = 1_000;
@@ -53,6 +61,7 @@ export const SSE_TYPE_ID = 4;
 
 const HTTP_TYPES: ShippedType[] = [
   {
+    ...UNDECLARED,
     id: STREAMABLE_HTTP_TYPE_ID,
     qualifiedName: 'generic/streamable-http',
     displayName: 'MCP server (Streamable HTTP)',
@@ -63,6 +72,7 @@ const HTTP_TYPES: ShippedType[] = [
     transport: { type: 'streamable_http', url: '{auth.base_url}', headers: HTTP_HEADERS },
   },
   {
+    ...UNDECLARED,
     id: SSE_TYPE_ID,
     qualifiedName: 'generic/sse',
     displayName: 'MCP server (SSE, old protocol)',
@@ -75,6 +85,7 @@ const HTTP_TYPES: ShippedType[] = [
 ];
 
 const STDIO_TYPE: ShippedType = {
+  ...UNDECLARED,
   id: 5,
   qualifiedName: 'generic/stdio',
   displayName: 'MCP server (local process)',
@@ -108,5 +119,26 @@ const STDIO_TYPE: ShippedType = {
 
 /** The types of this installation. Processes only where the operator allows them. */
 export function shippedTypes(stdioEnabled: boolean): ShippedType[] {
-  return stdioEnabled ? [...HTTP_TYPES, STDIO_TYPE] : HTTP_TYPES;
+  const types = [...PROVIDERS.map(typeOf), ...HTTP_TYPES];
+  return stdioEnabled ? [...types, STDIO_TYPE] : types;
+}
+
+/** A provider keeps no state between calls: all who may use a connection share its sessions. */
+function typeOf({ name, entry }: Provider): ShippedType {
+  return {
+    ...UNDECLARED,
+    ...checkDeclarations(entry, entry.scoping_config_schema),
+    id: entry.id,
+    qualifiedName: entry.qualified_name,
+    displayName: entry.display_name,
+    description: entry.description,
+    providerType: entry.provider_type,
+    supportsWorkspaceScoping: entry.scopes.length > 0,
+    scopingConfigSchema: entry.scoping_config_schema,
+    authSchema: entry.config_schema.auth,
+    optionsSchema: entry.config_schema.options,
+    transport: { type: 'builtin', provider: name },
+    sessionScope: 'connection',
+    category: entry.category,
+  };
 }

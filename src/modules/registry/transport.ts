@@ -5,6 +5,8 @@ export type JsonSchema = Record<string, unknown>;
 export type Transport =
   | { type: 'streamable_http' | 'sse'; url: string; headers: Record<string, string> }
   | { type: 'stdio'; command: string; args: string[]; env: Record<string, string> }
+  /** A server that ships with the product; `auth.base_url` is the address of the system behind it. */
+  | { type: 'builtin'; provider: string }
   /** The process is named by the connection's options; operators only, see docs/adr/0006-generic-stdio.md. */
   | { type: 'stdio_from_options' };
 

@@ -1,3 +1,4 @@
+import { itemsPageIn } from '../../mcp/provider-meta.js';
 import { DomainError } from '../../platform/http/domain-error.js';
 
 /** A part of a tool's answer or of a resource, as the upstream sent it (MCP 2025-11-25, ContentBlock and ResourceContents). */
@@ -18,6 +19,10 @@ export interface ResourceAnswer {
   mime_type?: string;
   /** All parts, where the resource has several. */
   contents?: Part[];
+  /** Of a list of items: the `since` of the next reading; null where there was nothing. */
+  checkpoint?: string | null;
+  /** Of a list of items: there is more. */
+  next_cursor?: string;
 }
 
 /** @throws DomainError `upstream_error` for a result that is none */
@@ -50,6 +55,9 @@ export function toResourceAnswer(result: unknown): ResourceAnswer {
   const mimeType = (binary ?? parts[0])?.mimeType;
   if (typeof mimeType === 'string') answer.mime_type = mimeType;
   if (parts.length > 1) answer.contents = parts;
+  const page = itemsPageIn(result);
+  if (page) answer.checkpoint = page.checkpoint;
+  if (page?.nextCursor !== undefined) answer.next_cursor = page.nextCursor;
   return answer;
 }
 

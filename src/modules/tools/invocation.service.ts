@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { metaOfWindow, type ItemWindow } from '../../mcp/provider-meta.js';
 import { principalOf } from '../../platform/auth/actor.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { SchemaChecker } from '../../platform/schemas/schema-checker.js';
@@ -29,6 +30,8 @@ export interface ReadableResource {
   listedAs: number;
   /** By its id or its URI. */
   named: string | number;
+  /** Which of its items; all it has where left out. */
+  window?: ItemWindow;
 }
 
 /** One use of an upstream on the path: what the ledger says of it, and what goes out. */
@@ -98,10 +101,12 @@ export class InvocationService {
     signal: AbortSignal,
     toAnswer: (result: unknown) => Answer,
   ): Promise<Answer> {
-    const { connectionId, uri } = resource;
+    const { connectionId, uri, window } = resource;
     const operation = 'resources/read';
+    const isWindow = window?.since !== undefined || window?.cursor !== undefined;
+    const params = isWindow ? { uri, _meta: metaOfWindow(window) } : { uri };
     const attempt = {
-      ...attemptOf(caller, resource, null, { uri }),
+      ...attemptOf(caller, resource, null, params),
       resourceId: resource.listedAs,
       operation,
     };
@@ -109,7 +114,7 @@ export class InvocationService {
     return this.use(access, {
       attempt,
       toolName: null,
-      request: { connectionId, operation, params: { uri }, signal },
+      request: { connectionId, operation, params, signal },
       filter: filterResourceResult,
       toAnswer,
       toError: (error) => (isNotThere(error) ? notFound('resource', uri) : error),

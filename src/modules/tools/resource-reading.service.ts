@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { ItemWindow } from '../../mcp/provider-meta.js';
 import { notFound } from '../../platform/http/domain-error.js';
 import { ResourcesService } from '../discovery/resources.service.js';
 import { AccessDecisionsService } from '../workspace-access/access-decisions.service.js';
@@ -36,10 +37,10 @@ export class ResourceReadingService {
   }
 
   /** By the id of its row. */
-  async readById(caller: Caller, id: number, signal: AbortSignal): Promise<ResourceAnswer> {
+  async readById(caller: Caller, id: number, window: ItemWindow, signal: AbortSignal): Promise<ResourceAnswer> {
     const organizations = await this.decisions.organizationsOf(caller.actor, caller.workspace);
     const { connectionId, organizationId, uri } = await this.resources.readable(organizations, id);
-    const resource = { connectionId, organizationId, uri, resourceId: id, listedAs: id, named: id };
+    const resource = { connectionId, organizationId, uri, resourceId: id, listedAs: id, named: id, window };
     return this.invocation.readResource(caller, resource, signal, toResourceAnswer);
   }
 }

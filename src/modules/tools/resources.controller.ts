@@ -1,14 +1,15 @@
-import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Requires, TakesWorkspace } from '../../platform/auth/decorators.js';
 import { ClientGone } from '../../platform/http/client-gone.js';
 import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
 import { Page } from '../../platform/http/paging.js';
-import { IntegerParameter } from '../../platform/http/parameters.js';
+import { EmptyBodyAsObject, IntegerParameter } from '../../platform/http/parameters.js';
 import { ListResources, ResourcesService, type ResourceResponse } from '../discovery/resources.service.js';
 import { VisibilityService } from '../workspace-access/visibility.service.js';
 import { CurrentCaller, type Caller } from './caller.js';
 import type { ResourceAnswer } from './contents.js';
+import { ReadResource } from './resources.dto.js';
 import { ResourceReadingService } from './resource-reading.service.js';
 
 const RESOURCE = {
@@ -64,13 +65,18 @@ export class ResourcesController {
   @Post(':id/read')
   @HttpCode(200)
   @ApiOperation({ summary: 'Read a discovered resource' })
-  @ApiExample(200, { content: '...', mime_type: 'text/plain' })
-  @ApiErrors(403, 404, 409, 502, 503, 504)
+  @ApiExample(200, {
+    content: '[{"id":"10001","title":"Fix login","status":"To Do","updated_at":"2026-11-25T08:00:00Z"}]',
+    mime_type: 'application/json',
+    checkpoint: '2026-11-25T08:00:00Z',
+  })
+  @ApiErrors(400, 403, 404, 409, 502, 503, 504)
   read(
     @CurrentCaller() caller: Caller,
     @Param('id', resourceId) id: number,
+    @Body(EmptyBodyAsObject) window: ReadResource,
     @ClientGone() signal: AbortSignal,
   ): Promise<ResourceAnswer> {
-    return this.reading.readById(caller, id, signal);
+    return this.reading.readById(caller, id, window, signal);
   }
 }

@@ -1,3 +1,4 @@
+import { itemsPageIn, metaOfItemsPage } from '../../../mcp/provider-meta.js';
 import { childOf, EACH, valueAt, withValueAt, type PointerPath } from '../../../platform/json/json-pointer.js';
 import { readTuple, type CompiledResultFilter } from './compiled-scope.js';
 import type { Allowed, ResultRule } from './decide-call.js';
@@ -52,7 +53,9 @@ export function filterResourceResult(result: unknown, { results: rules }: Allowe
     if (filtered === UNCOVERED) return [];
     return [{ ...namesOf(part), text: filtered }];
   });
-  return contents.length === 0 && parts.length > 0 ? null : { contents };
+  if (contents.length === 0 && parts.length > 0) return null;
+  const page = itemsPageIn(result);
+  return page ? { contents, _meta: metaOfItemsPage(page) } : { contents };
 }
 
 /** Where the arguments decided, an error speaks of what is granted; elsewhere it could speak of anything. */

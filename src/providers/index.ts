@@ -1,0 +1,4 @@
+import type { Provider } from './provider.js';
+
+/** Everything that ships. CONTRIBUTING.md says how to add one. */
+export const PROVIDERS: readonly Provider[] = [];
