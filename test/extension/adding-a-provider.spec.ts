@@ -102,6 +102,9 @@ describe('adding a provider', () => {
     expect(read.body.content).toContain('Mind the step');
 
     const usage = await client.get(`/api/v1/mcp/usage/?workspace_access=${grant.body.id}`);
-    expect(usage.body).toMatchObject([{ resource: { resource_name: 'Board hall' }, request_count: 3 }]);
+    expect(usage.body).toMatchObject([
+      { resource: { resource_name: 'Board hall' }, request_count: 3, denied_count: 0 },
+      { resource: { resource_name: 'List notices' }, request_count: 0, denied_count: 1 },
+    ]);
   });
 });
