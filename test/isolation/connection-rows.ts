@@ -1,5 +1,5 @@
 import type { Case, Rows, Values } from './cells.js';
-import { body, choice, cursor, filter, ID, path } from './ids.js';
+import { body, choice, cursor, filter, ID, path, type Position } from './ids.js';
 import { who } from './identity-rows.js';
 import { connectionBody, made, serverType, type Role, type Side, type World } from './world.js';
 
@@ -35,6 +35,14 @@ const readShipped: Case = {
   answers: who(200, 200, 200, 200, 200, 404),
   belongsToAll: true,
 };
+/** The body is a document of others, so the organization stands in the query. */
+const importedInto: Position = { ...choice, optional: false };
+const serverJson = (mark: string, unique: string): object => ({
+  name: `imported.${mark}/${unique}`,
+  description: mark,
+  version: '1.0.0',
+  remotes: [{ type: 'streamable-http', url: 'https://mcp.example.com/mcp' }],
+});
 const review = path('id', ID.review);
 const tool = path('id', ID.tool);
 /** Members read the reviews of the whole organization, whatever their workspaces were granted. */
@@ -79,6 +87,20 @@ export const CONNECTION_ROWS: Rows = {
       ids: [],
       answers: who(201, 403, 403, 403, 403, 403),
       rest: (_side, unique) => serverType('nobody', { qualified_name: `made/${unique}` }),
+    },
+  ],
+  [`POST /${REGISTRY}/import`]: [
+    {
+      title: 'own type',
+      ids: [importedInto],
+      answers: edit(201),
+      rest: (side, unique) => serverJson(side.mark, unique),
+    },
+    {
+      title: 'global type',
+      ids: [],
+      answers: who(201, 403, 403, 403, 403, 403),
+      rest: (_side, unique) => serverJson('nobody', unique),
     },
   ],
   [`GET /${REGISTRY}/:id`]: [{ title: 'own type', ids: [type], answers: read }, readShipped],

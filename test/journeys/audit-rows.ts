@@ -74,6 +74,19 @@ const typeBody = (more: object = {}): object => ({
   ...more,
 });
 
+const serverJson = (): object => ({
+  name: `com.acme/${randomUUID()}`,
+  description: 'Acme',
+  version: '1.0.0',
+  remotes: [
+    {
+      type: 'sse',
+      url: `https://mcp.acme.example/?key=${CREDENTIAL}`,
+      headers: [{ name: 'X-Key', value: CREDENTIAL }],
+    },
+  ],
+});
+
 export async function newType({ tenant, app }: Stage, organization?: string): Promise<number> {
   const client = organization === undefined ? app.admin : tenant.owner;
   return Number((await made(client.post(`${V1}/mcp/registry/`, typeBody({ organization })))).id);
@@ -323,6 +336,17 @@ const REGISTRY_ROWS: Rows = {
       by: operator,
       path: `${V1}/mcp/registry/`,
       body: typeBody(),
+      records: ({ id }) => [['server_type.created', id, null]],
+    }),
+  ],
+  'POST /api/v1/mcp/registry/import': [
+    byOwner(async ({ tenant: { organization } }) => {
+      return { path: `${V1}/mcp/registry/import/?organization=${organization}`, body: serverJson() };
+    }, 'server_type.created'),
+    async ({ operator }) => ({
+      by: operator,
+      path: `${V1}/mcp/registry/import/`,
+      body: serverJson(),
       records: ({ id }) => [['server_type.created', id, null]],
     }),
   ],

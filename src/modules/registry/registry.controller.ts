@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, Param, Patch, Post, Query } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
 import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
@@ -13,6 +13,8 @@ import {
   type ServerTypeDetails,
   type ServerTypeResponse,
 } from './registry.dto.js';
+import { ImportServerType, SERVER_JSON } from './registry-import.dto.js';
+import { RegistryImportService } from './registry-import.service.js';
 import { RegistryChangesService } from './registry-changes.service.js';
 import { RegistryService } from './registry.service.js';
 
@@ -51,7 +53,22 @@ const DETAILS = {
     },
   ],
   tool_effects: { get_issue: 'read' },
+  effects_source: null,
+  effects_verified: false,
   declared_resources: [],
+};
+const IMPORTED = {
+  ...DETAILS,
+  id: '1001',
+  qualified_name: 'io.github.acme/wiki',
+  display_name: 'Acme Wiki',
+  description: 'Pages of the Acme wiki',
+  provider_type: 'wiki',
+  supports_workspace_scoping: false,
+  scoping_config_schema: {},
+  price_book: {},
+  scopes: [],
+  tool_effects: {},
 };
 const CONFIG_SCHEMA = {
   auth: {
@@ -70,6 +87,7 @@ export class RegistryController {
   constructor(
     private readonly registry: RegistryService,
     private readonly changes: RegistryChangesService,
+    private readonly imports: RegistryImportService,
   ) {}
 
   @Get()
@@ -86,6 +104,19 @@ export class RegistryController {
   @ApiErrors(400, 403, 404, 409)
   create(@CurrentActor() actor: Actor, @Body() body: CreateServerType): Promise<ServerTypeDetails> {
     return this.changes.create(actor, body);
+  }
+
+  @Post('import')
+  @ApiOperation({ summary: 'Create a server type from a server.json of the official MCP registry' })
+  @ApiBody({ schema: { type: 'object', additionalProperties: true, example: SERVER_JSON } })
+  @ApiExample(201, IMPORTED)
+  @ApiErrors(400, 403, 404, 409)
+  import(
+    @CurrentActor() actor: Actor,
+    @Query() query: ImportServerType,
+    @Body() document: unknown,
+  ): Promise<ServerTypeDetails> {
+    return this.imports.import(actor, query, document);
   }
 
   @Get(':id')

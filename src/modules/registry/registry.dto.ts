@@ -20,6 +20,7 @@ import { toPriceBookResponse, type PriceBookResponse } from './price-book.js';
 import type { DeclaredResource, Scope, VerifiedEffect } from './scopes.js';
 import type { ServerType } from './server-type.entity.js';
 import type { JsonSchema } from './transport.js';
+import type { EffectsSource } from './well-known/tools-list.js';
 
 const QUALIFIED_NAME = /^[a-z0-9][a-z0-9._-]{0,63}\/[a-z0-9][a-z0-9._-]{0,63}$/;
 const PRICE_BOOK =
@@ -143,7 +144,7 @@ export class ServerTypeFields {
   @ApiPropertyOptional({
     type: 'object',
     additionalProperties: true,
-    description: 'Verified effects, by tool name: read, write or destructive',
+    description: 'Effects as you verified them, by tool name: read, write or destructive',
     example: { get_issue: 'read' },
   })
   @MayBeLeftOut()
@@ -236,6 +237,9 @@ export interface ServerTypeDetails extends ServerTypeResponse {
   trust_annotations: boolean;
   scopes: Scope[];
   tool_effects: Record<string, VerifiedEffect>;
+  /** Of types that ship; null: whoever wrote the type vouches for its effects. */
+  effects_source: EffectsSource | null;
+  effects_verified: boolean;
   declared_resources: DeclaredResource[];
   price_book: PriceBookResponse;
 }
@@ -259,6 +263,8 @@ export function toServerTypeDetails(type: ServerType): ServerTypeDetails {
     trust_annotations: type.trustAnnotations,
     scopes: type.scopes,
     tool_effects: type.toolEffects,
+    effects_source: type.effectsSource,
+    effects_verified: type.effectsSource !== null,
     declared_resources: type.declaredResources,
     price_book: toPriceBookResponse(type.priceBook),
   };

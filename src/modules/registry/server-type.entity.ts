@@ -3,6 +3,7 @@ import { Organization } from '../identity/organization.entity.js';
 import type { PriceBook } from './price-book.js';
 import type { DeclaredResource, Scope, VerifiedEffect } from './scopes.js';
 import type { JsonSchema, Transport } from './transport.js';
+import type { EffectsSource } from './well-known/tools-list.js';
 
 export type { PriceBook } from './price-book.js';
 
@@ -66,6 +67,10 @@ export class ServerType {
   /** Effects of tools that somebody verified, by the tool's name at the server. */
   @Column('json', { name: 'tool_effects', default: {} })
   toolEffects: Record<string, VerifiedEffect>;
+
+  /** What shipped effects were read from. Null: the word of whoever wrote the type, or nothing. */
+  @Column('json', { name: 'effects_source', nullable: true })
+  effectsSource: EffectsSource | null;
 
   /** Resources that servers of this type have without listing them. */
   @Column('json', { name: 'declared_resources', default: [] })

@@ -3,6 +3,7 @@ import type { Provider } from '../../providers/provider.js';
 import { checkDeclarations } from './scopes-check.js';
 import type { ServerType } from './server-type.entity.js';
 import type { JsonSchema } from './transport.js';
+import { wellKnownTypes } from './well-known/index.js';
 
 /** What ships with the product: ids are part of the API. All columns, so that nothing is left of an older version. */
 export type ShippedType = Omit<ServerType, 'organization' | 'organizationId' | 'createdAt'>;
@@ -15,6 +16,7 @@ const UNDECLARED = {
   trustAnnotations: false,
   scopes: [],
   toolEffects: {},
+  effectsSource: null,
   declaredResources: [],
   category: 'utility',
   priceBook: {},
@@ -119,7 +121,7 @@ const STDIO_TYPE: ShippedType = {
 
 /** The types of this installation. Processes only where the operator allows them. */
 export function shippedTypes(stdioEnabled: boolean): ShippedType[] {
-  const types = [...PROVIDERS.map(typeOf), ...HTTP_TYPES];
+  const types = [...PROVIDERS.map(typeOf), ...HTTP_TYPES, ...wellKnownTypes(stdioEnabled)];
   return stdioEnabled ? [...types, STDIO_TYPE] : types;
 }
 

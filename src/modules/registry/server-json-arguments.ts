@@ -1,0 +1,58 @@
+import type { Place } from './server-json-place.js';
+
+/** Of one list: a command line has at most 32 words. */
+export const MOST_ARGUMENTS = 24;
+const LONGEST_WORD = 2_048;
+const FLAG = /^--?[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** An argument whose words are known now. */
+export interface FixedArgument {
+  words: string[];
+  place: Place;
+}
+
+/**
+ * What a command line has of a list of arguments. Only what the document fixes: a value that somebody would have to enter
+ * never becomes part of a command line, so an argument that needs one is reported and an optional one is left out.
+ */
+export function fixedArguments(list: readonly Place[]): FixedArgument[] {
+  return list.flatMap((place): FixedArgument[] => {
+    const type = place.member('type').neededText(64, /^(positional|named)$/, 'must be positional or named');
+    const name =
+      type === 'named'
+        ? place.member('name').neededText(66, FLAG, 'must be the name of a flag, with its dashes')
+        : null;
+    const value = fixedValue(place);
+    if (value === null) return [];
+    return [{ words: name === null ? [value] : wordsOf(name, value), place }];
+  });
+}
+
+/** `--flag=value`, as the format says; short flags have theirs beside them. An empty value is a flag alone. */
+function wordsOf(name: string, value: string): string[] {
+  if (value === '') return [name];
+  return name.startsWith('--') ? [`${name}=${value}`] : [name, value];
+}
+
+function fixedValue(argument: Place): string | null {
+  const value = argument.member('value');
+  const variables = argument.member('variables').map(MOST_ARGUMENTS);
+  let isRequired = argument.member('isRequired').flag();
+  // A default is what stands there when nobody enters anything.
+  const chosen = value.isThere ? value : argument.member('default');
+  let isMissing = !chosen.isThere;
+  const parts = (chosen.text(LONGEST_WORD) ?? '').split(/\{([^{}]*)\}/);
+  const words = parts.map((part, index) => {
+    if (index % 2 === 0) return part;
+    const variable = variables.get(part);
+    if (variable === undefined) return `{${part}}`;
+    const fixed = variable.member('value').isThere ? variable.member('value') : variable.member('default');
+    isMissing ||= !fixed.isThere;
+    isRequired ||= !fixed.isThere && variable.member('isRequired').flag();
+    return fixed.text(LONGEST_WORD) ?? '';
+  });
+  if (!isMissing) return words.join('');
+  if (isRequired)
+    argument.report('needs a value that somebody would have to enter: a command line has fixed values only');
+  return null;
+}

@@ -1,0 +1,136 @@
+import type { ToolsList } from '../tools-list.js';
+
+export const KUBERNETES_TOOLS: ToolsList = {
+  package: 'kubernetes-mcp-server',
+  version: '0.0.67',
+  args: ['--cluster-provider', 'kubeconfig', '--disable-multi-cluster', '--toolsets', 'core'],
+  sha256: '9c27f9325407a966feca8d2821818d39ada63c19cd5db7255f449731ec24a5db',
+  tools: [
+    {
+      name: 'events_list',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: { fieldSelector: 'string', namespace: 'string' },
+      required: [],
+    },
+    {
+      name: 'namespaces_list',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: { fieldSelector: 'string' },
+      required: [],
+    },
+    {
+      name: 'nodes_log',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: { name: 'string', query: 'string', tailLines: 'integer' },
+      required: ['name', 'query'],
+    },
+    {
+      name: 'nodes_stats_summary',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: { name: 'string' },
+      required: ['name'],
+    },
+    {
+      name: 'nodes_top',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
+      properties: { label_selector: 'string', name: 'string' },
+      required: [],
+    },
+    {
+      name: 'pods_delete',
+      annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
+      properties: { name: 'string', namespace: 'string' },
+      required: ['name'],
+    },
+    {
+      name: 'pods_exec',
+      annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
+      properties: { command: 'array', container: 'string', name: 'string', namespace: 'string' },
+      required: ['name', 'command'],
+    },
+    {
+      name: 'pods_get',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: { name: 'string', namespace: 'string' },
+      required: ['name'],
+    },
+    {
+      name: 'pods_list',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: { fieldSelector: 'string', labelSelector: 'string' },
+      required: [],
+    },
+    {
+      name: 'pods_list_in_namespace',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: { fieldSelector: 'string', labelSelector: 'string', namespace: 'string' },
+      required: ['namespace'],
+    },
+    {
+      name: 'pods_log',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: { container: 'string', name: 'string', namespace: 'string', previous: 'boolean', tail: 'integer' },
+      required: ['name'],
+    },
+    {
+      name: 'pods_run',
+      annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: { image: 'string', name: 'string', namespace: 'string', port: 'number' },
+      required: ['image'],
+    },
+    {
+      name: 'pods_top',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
+      properties: { all_namespaces: 'boolean', label_selector: 'string', name: 'string', namespace: 'string' },
+      required: [],
+    },
+    {
+      name: 'projects_list',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: {},
+      required: [],
+    },
+    {
+      name: 'resources_create_or_update',
+      annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
+      properties: { resource: 'string' },
+      required: ['resource'],
+    },
+    {
+      name: 'resources_delete',
+      annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
+      properties: {
+        apiVersion: 'string',
+        gracePeriodSeconds: 'integer',
+        kind: 'string',
+        name: 'string',
+        namespace: 'string',
+      },
+      required: ['apiVersion', 'kind', 'name'],
+    },
+    {
+      name: 'resources_get',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: { apiVersion: 'string', kind: 'string', name: 'string', namespace: 'string' },
+      required: ['apiVersion', 'kind', 'name'],
+    },
+    {
+      name: 'resources_list',
+      annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      properties: {
+        apiVersion: 'string',
+        fieldSelector: 'string',
+        kind: 'string',
+        labelSelector: 'string',
+        namespace: 'string',
+      },
+      required: ['apiVersion', 'kind'],
+    },
+    {
+      name: 'resources_scale',
+      annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
+      properties: { apiVersion: 'string', kind: 'string', name: 'string', namespace: 'string', scale: 'integer' },
+      required: ['apiVersion', 'kind', 'name'],
+    },
+  ],
+};
