@@ -2,6 +2,7 @@ import { AuditModule } from './audit/audit.module.js';
 import { ConnectionsModule } from './connections/connections.module.js';
 import { DiscoveryModule } from './discovery/discovery.module.js';
 import { IdentityModule } from './identity/identity.module.js';
+import { MappingsModule } from './mappings/mappings.module.js';
 import { RegistryModule } from './registry/registry.module.js';
 import { ToolsModule } from './tools/tools.module.js';
 import { UsageModule } from './usage/usage.module.js';
@@ -20,4 +21,5 @@ export const MODULES = [
   WorkspaceAccessModule,
   UsageModule,
   ToolsModule,
+  MappingsModule,
 ];

@@ -20,6 +20,12 @@ export interface ResourceFacts {
   uri: string;
 }
 
+/** A row with what kind of thing it is. */
+export interface ResourceDetails extends ResourceFacts {
+  kind: ResourceKind;
+  isAvailable: boolean;
+}
+
 /** A resource as `/mcp/servers/{id}/resources` lists it. */
 export interface ServerResourceRow {
   id: number;
@@ -94,6 +100,15 @@ export class ResourcesService {
       .getRawOne<ResourceFacts>();
     if (!row) throw notFound('resource', id);
     return row;
+  }
+
+  /** One of an organization, also where it is not there any more; undefined where it never was. */
+  details(organizationId: string, id: number): Promise<ResourceDetails | undefined> {
+    return this.visible({ organizations: [organizationId], resourceIds: [] })
+      .andWhere('r.id = :id', { id })
+      .select(['r.id AS id', 'r.connection_id AS "connectionId"', 'r.organization_id AS "organizationId"'])
+      .addSelect(['r.resource_uri AS uri', 'r.kind AS kind', 'r.is_available AS "isAvailable"'])
+      .getRawOne<ResourceDetails>();
   }
 
   /** What a URI means on a connection; undefined where nothing that is listed offers it. */

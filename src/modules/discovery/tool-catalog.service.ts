@@ -110,6 +110,14 @@ export class ToolCatalogService implements OnModuleDestroy {
     );
   }
 
+  /** Of a resource row. */
+  async byId(resourceId: number): Promise<ToolFacts | undefined> {
+    const [tool] = await this.known.get(`#${resourceId}`, () =>
+      this.usable().andWhere('t.resource_id = :resourceId', { resourceId }).getRawMany<ToolFacts>(),
+    );
+    return tool;
+  }
+
   /** All that a connection offers, switched on or off, for the policy of its grants. */
   outlines(connectionId: string): Promise<ToolOutline[]> {
     return this.available()

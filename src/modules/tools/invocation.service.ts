@@ -32,6 +32,8 @@ export interface ReadableResource {
   named: string | number;
   /** Which of its items; all it has where left out. */
   window?: ItemWindow;
+  /** The one grant that may allow it. */
+  grantId?: number;
 }
 
 /** One use of an upstream on the path: what the ledger says of it, and what goes out. */
@@ -75,7 +77,7 @@ export class InvocationService {
    */
   async callTool<Answer>(
     caller: Caller,
-    tool: ToolFacts,
+    tool: ToolFacts & { grantId?: number },
     args: Record<string, unknown>,
     signal: AbortSignal,
     toAnswer: (result: unknown) => Answer,

@@ -26,5 +26,6 @@ import { UpstreamUseService } from './upstream-use.service.js';
     ToolsService,
     UpstreamUseService,
   ],
+  exports: [InvocationService],
 })
 export class ToolsModule {}

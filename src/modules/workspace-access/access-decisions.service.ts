@@ -19,6 +19,8 @@ export type { Allowed, LookupNeeded } from './policy/decide-call.js';
 export interface Used {
   connectionId: string;
   organizationId: string;
+  /** The one grant that may allow it; whichever of the workspace does where left out. */
+  grantId?: number;
 }
 
 /** By which right: an admin's own, or a grant of a workspace. */
@@ -129,6 +131,7 @@ export class AccessDecisionsService {
     const outcomes: Outcome[] = [];
     for (const workspaceId of workspaceIds) {
       for (const grant of await this.policies.of(used.organizationId, workspaceId, used.connectionId)) {
+        if (used.grantId !== undefined && used.grantId !== grant.policy.grant.id) continue;
         const outcome = { workspaceId, grantId: grant.policy.grant.id, ...(await ask(grant)) };
         outcomes.push(outcome);
         // The oldest that allows is charged; the others of the workspace are not asked.

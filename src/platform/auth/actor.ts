@@ -19,9 +19,9 @@ export interface Actor extends Principal {
 
 /** Who acts. Built from the database for every request (cached for seconds), never from claims of a token. */
 export interface Principal {
-  /** Null for a workspace token: an agent that is nobody in any organization. */
+  /** Null for a workspace token, an agent that is nobody in any organization; and for what the product does by itself. */
   readonly userId: string | null;
-  /** The workspace token that acts, null for people. */
+  /** The workspace token that acts, null for people and for what the product does by itself. */
   readonly tokenId: string | null;
   /** Of the user, or of the token. */
   readonly username: string;
@@ -36,7 +36,8 @@ export interface Principal {
 
 /** One name for whoever acts, for limits, upstream sessions and the log. */
 export function principalOf(actor: Principal): string {
-  return actor.userId === null ? `token:${actor.tokenId}` : `user:${actor.userId}`;
+  if (actor.userId !== null) return `user:${actor.userId}`;
+  return actor.tokenId === null ? actor.username : `token:${actor.tokenId}`;
 }
 
 /** The id of whoever acts: of the user, or of the workspace token. */

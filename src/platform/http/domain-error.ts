@@ -24,6 +24,7 @@ export const ERROR_STATUS = {
   last_owner: 409,
   organization_ambiguous: 409,
   workspace_ambiguous: 409,
+  sync_running: 409,
   idempotency_key_in_use: 409,
   outcome_unknown: 409,
   payload_too_large: 413,

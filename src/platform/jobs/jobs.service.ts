@@ -8,7 +8,9 @@ import { WorkerLiveness } from './worker-liveness.js';
 
 export type JobHandler = (payload: JobPayload) => Promise<void>;
 
-const CONCURRENT_JOBS = 3;
+/** Work that takes minutes has runners of its own, so that what is quick never waits for it. */
+export type JobLane = 'short' | 'long';
+const CONCURRENT_JOBS: Record<JobLane, number> = { short: 3, long: 4 };
 const RESTART_MS = { first: 200, longest: 5_000 };
 
 /**
@@ -18,10 +20,10 @@ const RESTART_MS = { first: 200, longest: 5_000 };
 @Injectable()
 export class JobsService implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger('jobs');
-  private readonly tasks: TaskList = {};
+  private readonly tasks: Record<JobLane, TaskList> = { short: {}, long: {} };
   private readonly stopping = new AbortController();
-  private runner: Runner | null = null;
-  private running: Promise<void> = Promise.resolve();
+  private readonly runners = new Set<Runner>();
+  private running: Promise<unknown> = Promise.resolve();
   private readonly liveness: WorkerLiveness;
 
   constructor(private readonly options: EventsOptions) {
@@ -29,14 +31,16 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   /** For `onModuleInit`: the feature that knows the work names and handles it. */
-  handle(name: string, handler: JobHandler): void {
-    if (Object.hasOwn(this.tasks, name)) throw new Error(`two handlers for the job ${name}`);
-    this.tasks[name] = (payload) => handler(payload as JobPayload);
+  handle(name: string, handler: JobHandler, lane: JobLane = 'short'): void {
+    if (Object.values(this.tasks).some((tasks) => Object.hasOwn(tasks, name)))
+      throw new Error(`two handlers for the job ${name}`);
+    this.tasks[lane][name] = (payload) => handler(payload as JobPayload);
   }
 
   onApplicationBootstrap(): void {
     this.liveness.start();
-    this.running = this.keepRunning();
+    const lanes = (['short', 'long'] as const).filter((lane) => Object.keys(this.tasks[lane]).length > 0);
+    this.running = Promise.all(lanes.map((lane) => this.keepRunning(lane)));
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -47,33 +51,34 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   /** The runner gives up when the database is away for long; a new one takes its place. */
-  private async keepRunning(): Promise<void> {
+  private async keepRunning(lane: JobLane): Promise<void> {
     for (let pause = RESTART_MS.first; !this.stopping.signal.aborted; pause = Math.min(pause * 2, RESTART_MS.longest)) {
+      let runner: Runner | null = null;
       try {
-        const runner = await run({
+        runner = await run({
           connectionString: this.options.listenUrl,
-          concurrency: CONCURRENT_JOBS,
-          maxPoolSize: CONCURRENT_JOBS + 1,
+          concurrency: CONCURRENT_JOBS[lane],
+          maxPoolSize: CONCURRENT_JOBS[lane] + 1,
           noHandleSignals: true,
           logger: this.workerLogger(),
-          taskList: this.tasks,
+          taskList: this.tasks[lane],
           events: this.workerEvents(),
         });
-        this.runner = runner;
+        this.runners.add(runner);
         pause = RESTART_MS.first;
         if (this.stopping.signal.aborted) await this.stop();
         await runner.promise;
       } catch (error) {
         this.logger.warn({ reason: (error as Error).message }, 'jobs are not being run, trying again');
       }
-      this.runner = null;
+      if (runner) this.runners.delete(runner);
       await delay(pause, undefined, { signal: this.stopping.signal }).catch(() => undefined);
     }
   }
 
   private async stop(): Promise<void> {
     // It throws when it is being stopped already.
-    await this.runner?.stop().catch(() => undefined);
+    await Promise.all([...this.runners].map((runner) => runner.stop().catch(() => undefined)));
   }
 
   private workerEvents(): WorkerEvents {

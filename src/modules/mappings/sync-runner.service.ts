@@ -1,0 +1,89 @@
+import { BeforeApplicationShutdown, Injectable, Logger, OnModuleInit } from '@nestjs/common';
+import { isDatabaseUnavailable } from '../../platform/database/database-errors.js';
+import { DomainError } from '../../platform/http/domain-error.js';
+import { JobsService } from '../../platform/jobs/jobs.service.js';
+import { ItemReaderService } from './item-reader.service.js';
+import { SyncStoreService, SyncTakenOver, type ClaimedSync } from './sync-store.service.js';
+
+/** One sync; the row of it says what is wanted. */
+export const MAPPING_SYNC_JOB = 'mapping_sync';
+
+const RETRIED_AT_ONCE = 200;
+
+/** Runs syncs, on whichever replica takes the job: from the beginning, so that it may be killed at any moment and run again. */
+@Injectable()
+export class SyncRunnerService implements OnModuleInit, BeforeApplicationShutdown {
+  private readonly logger = new Logger('mappings');
+  private readonly stopping = new AbortController();
+
+  constructor(
+    private readonly jobs: JobsService,
+    private readonly store: SyncStoreService,
+    private readonly reader: ItemReaderService,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(MAPPING_SYNC_JOB, ({ sync_id: id }) => this.run(String(id)), 'long');
+  }
+
+  beforeApplicationShutdown(): void {
+    this.stopping.abort();
+  }
+
+  /** @throws where it has to be tried again: another process may still be at it, the database was away, this one stops */
+  private async run(id: string): Promise<void> {
+    const sync = await this.store.claim(id);
+    if (sync === null) return;
+    if (sync === 'held') throw new Error('the sync is held by another process');
+    try {
+      await this.sync(sync);
+    } catch (error) {
+      if (error instanceof SyncTakenOver) return this.logger.warn({ sync: id }, error.message);
+      if (this.stopping.signal.aborted) {
+        await this.store.release(id);
+        throw error;
+      }
+      if (isDatabaseUnavailable(error) || (error instanceof DomainError && error.code === 'unavailable')) throw error;
+      await this.fail(sync, error);
+    }
+  }
+
+  private async sync(sync: ClaimedSync): Promise<void> {
+    const isComplete = sync.mode === 'complete';
+    const since = isComplete ? null : sync.checkpoint;
+    let checkpoint: string | null = null;
+    if (!isComplete) await this.retryFailed(sync);
+    for await (const page of this.reader.pages(sync, sync.id, since, this.stopping.signal)) {
+      checkpoint = page.checkpoint ?? checkpoint;
+      // A complete sync that is cut short has read nothing for good: deletions would be missed.
+      await this.store.writePage(sync, page.items, isComplete ? null : checkpoint);
+    }
+    await this.store.finish(sync, checkpoint);
+  }
+
+  /** What failed before is not among what changed: it is rendered again from what was kept of it. */
+  private async retryFailed(sync: ClaimedSync): Promise<void> {
+    for (let after = 0; ;) {
+      const failed = await this.store.failedItems(sync.mapping_id, after, RETRIED_AT_ONCE);
+      const last = failed.at(-1);
+      if (!last) return;
+      const items = this.reader.rendered(
+        sync.config,
+        failed.map(({ source }) => source),
+      );
+      await this.store.writePage(sync, items, null);
+      after = last.id;
+    }
+  }
+
+  private async fail(sync: ClaimedSync, error: unknown): Promise<void> {
+    const isKnown = error instanceof DomainError;
+    if (!isKnown) this.logger.error({ err: error, sync: sync.id }, 'a sync failed');
+    const problem = isKnown
+      ? { code: error.code, message: error.message, details: error.details }
+      : { code: 'internal_error' as const, message: 'Something unexpected happened', details: {} };
+    await this.store.fail(sync, problem).catch((reason: unknown) => {
+      if (!(reason instanceof SyncTakenOver)) throw reason;
+    });
+  }
+}
