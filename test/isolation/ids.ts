@@ -47,6 +47,10 @@ export const ID = {
     sibling: (side) => side.loneTool,
   },
   grant: { ...integers, own: (side) => side.grant, sibling: (side) => side.annexGrant },
+  mapping: { ...integers, own: (side) => side.mapping, sibling: (side) => side.annexMapping },
+  /** What the mapping reads. */
+  mapped: { ...integers, own: (side) => side.listing },
+  sync: { ...uuids, own: (side) => side.sync },
   /** Of the agent, in the workspace. */
   call: { ...uuids, own: (side) => side.call, sibling: (side) => side.annexCall },
   workersCall: { ...uuids, own: (side) => side.workersCall },

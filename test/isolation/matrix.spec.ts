@@ -11,12 +11,13 @@ import { differences, routesRegisteredBy } from './live-routes.js';
 import { failuresOf, inBatches, type Secrets } from './run.js';
 import { changes, snapshotOf } from './snapshot.js';
 import { callsOf, secretsOf, toldOf, type Hidden } from './secrets.js';
+import { MAPPING_ROWS } from './mapping-rows.js';
 import { USAGE_ROWS } from './usage-rows.js';
 import { USE_ROWS } from './use-rows.js';
 import { connectionBody, createWorld, settled, type Side, type World } from './world.js';
 
 /** What every route answers to whom. A new route needs a row here, or a place among the public ones. */
-const TABLES: Rows[] = [IDENTITY_ROWS, CONNECTION_ROWS, USAGE_ROWS, USE_ROWS];
+const TABLES: Rows[] = [IDENTITY_ROWS, CONNECTION_ROWS, USAGE_ROWS, USE_ROWS, MAPPING_ROWS];
 const ROUTES = TABLES.flatMap((table) => Object.keys(table));
 /** Open to everybody, and without anybody's data. */
 const PUBLIC = [

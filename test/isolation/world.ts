@@ -46,6 +46,13 @@ export interface Side {
   loneUri: string;
   grant: number;
   annexGrant: number;
+  /** A tool that answers with a list. */
+  listing: number;
+  /** Of the grant and the listing, synced once. */
+  mapping: number;
+  sync: string;
+  /** Of the grant of the annex. */
+  annexMapping: number;
   token: string;
   run: string;
   /** Of a changed tool of the second connection: pending. */
@@ -154,6 +161,7 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
     annex,
     token: token.id as string,
     ...discovered,
+    ...(await mapAll({ ...discovered, owner })),
     ...history,
     actors: {
       operator: app.admin,
@@ -187,6 +195,7 @@ type Discovered = Pick<
   | 'loneUri'
   | 'grant'
   | 'annexGrant'
+  | 'listing'
   | 'run'
   | 'review'
 >;
@@ -237,6 +246,7 @@ async function connectAndGrant(ground: Ground): Promise<Discovered> {
     loneUri: `wiki://${mark}`,
     grant: await grant(workspace, shared.id),
     annexGrant: await grant(annex, lone.id),
+    listing: idOf(`tool://${shared.server_id}/other`),
     run: run.id,
     review: pending.id,
   };
@@ -321,9 +331,35 @@ async function useAll(users: Users): Promise<History> {
   };
 }
 
+/** Maps records of the organization to a component, and brings them. */
+async function mapAll(
+  users: Pick<Side, 'slug' | 'grant' | 'annexGrant' | 'listing' | 'loneResource'> & { owner: ApiClient },
+): Promise<Pick<Side, 'mapping' | 'sync' | 'annexMapping'>> {
+  const { owner, slug, grant, annexGrant, listing, loneResource } = users;
+  await made(owner.patch(`/mcp/tools/${slug}_other`, { effect: 'read' }));
+  const map = async (access: number, resource: number): Promise<number> =>
+    (await made(owner.post('/api/v1/mcp/mappings/', mappingBody(access, resource, 'component')))).id as number;
+  const [mapping, annexMapping] = [await map(grant, listing), await map(annexGrant, loneResource)];
+  const { sync_id: sync } = await made(owner.post(`/api/v1/mcp/mappings/${mapping}/sync/`));
+  return { mapping, annexMapping, sync: sync as string };
+}
+
+export function mappingBody(workspace_access: number, resource: number, component: string): object {
+  return {
+    workspace_access,
+    resource,
+    component_type: 'workflow',
+    component_id: component,
+    mapping_config: { field_mappings: { title: '{{context.title}}' } },
+  };
+}
+
 /** What its server answers tells whose it is. */
 function answerOf(mark: string): (name: string) => Record<string, unknown> {
-  return (name) => ({ content: [{ type: 'text', text: `${name} answered by the server of ${mark}` }] });
+  return (name) => {
+    const text = `${name} answered by the server of ${mark}`;
+    return { content: [{ type: 'text', text: name === 'other' ? JSON.stringify([{ id: 1, title: text }]) : text }] };
+  };
 }
 
 function toolsOf(mark: string, more = ''): { name: string; [key: string]: unknown }[] {

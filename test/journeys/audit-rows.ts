@@ -13,6 +13,7 @@ const STREAMABLE_HTTP = 3;
 export const V1 = '/api/v1';
 export const CONNECTIONS = `${V1}/mcp/connections/`;
 export const ACCESS = `${V1}/mcp/workspace-access/`;
+const MAPPINGS = `${V1}/mcp/mappings/`;
 
 export interface Stage {
   app: TestApp;
@@ -502,6 +503,53 @@ const GRANT_ROWS: Rows = {
   ],
 };
 
+/** On a tool that answers with what it is given. */
+async function newMapping(stage: Stage): Promise<number> {
+  const { tenant, connection, resources } = stage;
+  await made(tenant.owner.patch(`/mcp/tools/${connection.server_id}_echo`, { effect: 'read' }));
+  const echo = resources.find(({ resource_uri }) => resource_uri.endsWith('/echo'))?.id;
+  const grant = { ...grantBody(stage), allowed_resources: [echo], permission_level: 'write' };
+  const workspace_access = (await made(tenant.owner.post(ACCESS, grant))).id as number;
+  return (await made(tenant.owner.post(MAPPINGS, mappingBody(workspace_access, echo ?? 0)))).id as number;
+}
+
+function mappingBody(workspace_access: number, resource: number): object {
+  return {
+    workspace_access,
+    resource,
+    component_type: 'workflow',
+    component_id: randomUUID(),
+    mapping_config: { field_mappings: { id: '{{context.id}}' }, arguments: { message: '[{"id": 1}]' } },
+  };
+}
+
+const MAPPING_ROWS: Rows = {
+  'POST /api/v1/mcp/mappings': [
+    byOwner(async (stage) => {
+      const body = mappingBody(await newGrant(stage), stage.resources[0]?.id ?? 0);
+      return { path: MAPPINGS, body };
+    }, 'mapping.created'),
+  ],
+  'PATCH /api/v1/mcp/mappings/:id': [
+    byOwner(async (stage) => {
+      const object = await newMapping(stage);
+      return { path: `${MAPPINGS}${object}/`, body: { is_active: false }, object };
+    }, 'mapping.updated'),
+  ],
+  'DELETE /api/v1/mcp/mappings/:id': [
+    byOwner(async (stage) => {
+      const object = await newMapping(stage);
+      return { path: `${MAPPINGS}${object}/`, object };
+    }, 'mapping.deleted'),
+  ],
+  'POST /api/v1/mcp/mappings/:id/sync': [
+    byOwner(async (stage) => {
+      const object = await newMapping(stage);
+      return { path: `${MAPPINGS}${object}/sync`, object };
+    }, 'mapping.sync_requested'),
+  ],
+};
+
 /** Calls are in the ledger of calls, and a check changes nothing. */
 const NOTHING_CHANGED: Rows = {
   'POST /mcp/tools/:id/execute': [
@@ -526,6 +574,13 @@ const NOTHING_CHANGED: Rows = {
       records: () => [],
     }),
   ],
+  'POST /api/v1/mcp/mappings/:id/preview': [
+    async (stage) => ({
+      by: stage.owner,
+      path: `${MAPPINGS}${await newMapping(stage)}/preview`,
+      records: () => [],
+    }),
+  ],
   'POST /api/v1/mcp/workspace-access/:id/check': [
     async (stage) => ({
       by: stage.owner,
@@ -545,14 +600,17 @@ export const ROWS: Rows = {
   ...REGISTRY_ROWS,
   ...CONNECTION_ROWS,
   ...GRANT_ROWS,
+  ...MAPPING_ROWS,
   ...NOTHING_CHANGED,
 };
 
-/** They leave no row behind in which their transaction could be seen. */
+/** They leave no row behind in which their transaction could be seen, or one that is written again at once. */
 export const LEAVES_NOTHING = [
   'DELETE /api/v1/organizations/:id/members/:userId',
   'DELETE /api/v1/workspaces/:id/members/:userId',
   'DELETE /api/v1/mcp/registry/:id',
   'POST /api/v1/mcp/workspace-access/:id/remove-resource',
   'DELETE /api/v1/mcp/workspace-access/:id/budget',
+  'DELETE /api/v1/mcp/mappings/:id',
+  'POST /api/v1/mcp/mappings/:id/sync',
 ];
