@@ -92,10 +92,51 @@ export class Mappings1796100000000 implements MigrationInterface {
                 CONSTRAINT "mapping_sync_items_sync_fkey" FOREIGN KEY ("sync_id") REFERENCES "mapping_syncs"("id") ON DELETE CASCADE ON UPDATE NO ACTION
             )
         `);
+    await this.createDelivery(queryRunner);
+  }
+
+  private async createDelivery(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(`
+            CREATE TABLE "mapping_webhooks" (
+                "mapping_id" integer NOT NULL,
+                "organization_id" uuid NOT NULL,
+                "url" text NOT NULL,
+                "sealed_secret" text NOT NULL,
+                "created_at" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
+                CONSTRAINT "mapping_webhooks_pkey" PRIMARY KEY ("mapping_id"),
+                CONSTRAINT "mapping_webhooks_mapping_fkey" FOREIGN KEY ("mapping_id") REFERENCES "mappings"("id") ON DELETE CASCADE ON UPDATE NO ACTION
+            )
+        `);
+    await queryRunner.query(`
+            CREATE TABLE "mapping_deliveries" (
+                "id" uuid NOT NULL,
+                "mapping_id" integer NOT NULL,
+                "payload" json NOT NULL,
+                "status" text NOT NULL DEFAULT 'pending',
+                "attempts" integer NOT NULL DEFAULT '0',
+                "last_status" integer,
+                "last_error" text,
+                "created_at" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
+                "tried_since" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
+                "delivered_at" TIMESTAMP WITH TIME ZONE,
+                CONSTRAINT "mapping_deliveries_pkey" PRIMARY KEY ("id"),
+                CONSTRAINT "mapping_deliveries_mapping_fkey" FOREIGN KEY ("mapping_id") REFERENCES "mappings"("id") ON DELETE CASCADE ON UPDATE NO ACTION
+            )
+        `);
+    await queryRunner.query(
+      `CREATE INDEX "mapping_deliveries_mapping_idx" ON "mapping_deliveries" ("mapping_id", "id")`,
+    );
   }
 
   public async down(queryRunner: QueryRunner): Promise<void> {
-    for (const table of ['mapping_sync_items', 'mapping_syncs', 'mapping_items', 'mappings'])
+    for (const table of [
+      'mapping_deliveries',
+      'mapping_webhooks',
+      'mapping_sync_items',
+      'mapping_syncs',
+      'mapping_items',
+      'mappings',
+    ])
       await queryRunner.query(`DROP TABLE "${table}"`);
   }
 }

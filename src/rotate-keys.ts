@@ -1,10 +1,12 @@
 import 'reflect-metadata';
 import { DataSource } from 'typeorm';
 import { Lifecycle } from './lifecycle.js';
-import { rotateCredentials } from './modules/connections/credential-rotation.js';
+import { SEALED_CREDENTIALS } from './modules/connections/credential-rotation.js';
+import { SEALED_WEBHOOK_SECRETS } from './modules/mappings/webhooks.service.js';
 import { environmentOrExit } from './platform/config/load-environment.js';
 import { addDevelopmentKey } from './platform/crypto/development-secrets.js';
 import { KeyRing } from './platform/crypto/key-ring.js';
+import { reseal } from './platform/crypto/reseal.js';
 import { dataSourceOptions } from './platform/database/data-source.js';
 import { openDatabase } from './platform/database/open-database.js';
 import { createLogger } from './platform/telemetry/logger.js';
@@ -24,7 +26,11 @@ try {
       ? environment.ENCRYPTION_KEYS
       : addDevelopmentKey(environment.DATA_DIR).encryptionKeys,
   );
-  const count = await rotateCredentials(dataSource, keys, (done) => logger.info({ done }, 'sealing credentials anew'));
+  let count = 0;
+  for (const column of [SEALED_CREDENTIALS, SEALED_WEBHOOK_SECRETS]) {
+    const report = (done: number): void => logger.info({ of: column.named, done }, 'sealing credentials anew');
+    count += await reseal(dataSource, keys, column, report);
+  }
   logger.info({ count, key: keys.sealingKeyId }, 'all credentials are sealed with the first key');
   await lifecycle.stop('done');
 } catch (error) {

@@ -29,6 +29,7 @@ const MEANING: Record<ErrorCode, string> = {
   workspace_ambiguous:
     'Several of your workspaces allow it: name one in `X-Workspace-Id`; `details.workspaces` lists them',
   sync_running: 'A sync of the mapping is under way; `details.sync_id` says which',
+  upstream_changed: 'The record changed at the server since the last sync: sync the mapping, then push again',
   idempotency_key_in_use: 'A request with this `Idempotency-Key` is under way: try again after `Retry-After` seconds',
   outcome_unknown: 'Nobody knows how the request with this `Idempotency-Key` ended, and it is not run again',
   payload_too_large: 'The body is larger than 1 MiB',

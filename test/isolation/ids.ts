@@ -51,6 +51,9 @@ export const ID = {
   /** What the mapping reads. */
   mapped: { ...integers, own: (side) => side.listing },
   sync: { ...uuids, own: (side) => side.sync },
+  /** What both mappings have, and what none has. */
+  item: { ...names, own: () => '1', foreign: () => 'of-nobody' },
+  delivery: { ...uuids, own: (side) => side.delivery },
   /** Of the agent, in the workspace. */
   call: { ...uuids, own: (side) => side.call, sibling: (side) => side.annexCall },
   workersCall: { ...uuids, own: (side) => side.workersCall },

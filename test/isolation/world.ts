@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, ApiClient } from '../support/api-client.js';
 import type { TestApp } from '../support/app.js';
@@ -51,6 +52,7 @@ export interface Side {
   /** Of the grant and the listing, synced once. */
   mapping: number;
   sync: string;
+  delivery: string;
   /** Of the grant of the annex. */
   annexMapping: number;
   token: string;
@@ -161,7 +163,7 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
     annex,
     token: token.id as string,
     ...discovered,
-    ...(await mapAll({ ...discovered, owner })),
+    ...(await mapAll(app, { ...discovered, owner, upstream })),
     ...history,
     actors: {
       operator: app.admin,
@@ -333,15 +335,28 @@ async function useAll(users: Users): Promise<History> {
 
 /** Maps records of the organization to a component, and brings them. */
 async function mapAll(
-  users: Pick<Side, 'slug' | 'grant' | 'annexGrant' | 'listing' | 'loneResource'> & { owner: ApiClient },
-): Promise<Pick<Side, 'mapping' | 'sync' | 'annexMapping'>> {
-  const { owner, slug, grant, annexGrant, listing, loneResource } = users;
+  app: TestApp,
+  users: Pick<Side, 'upstream' | 'slug' | 'grant' | 'annexGrant' | 'listing' | 'loneResource'> & { owner: ApiClient },
+): Promise<Pick<Side, 'mapping' | 'sync' | 'delivery' | 'annexMapping'>> {
+  const { owner, upstream, slug, grant, annexGrant, listing, loneResource } = users;
   await made(owner.patch(`/mcp/tools/${slug}_other`, { effect: 'read' }));
   const map = async (access: number, resource: number): Promise<number> =>
     (await made(owner.post('/api/v1/mcp/mappings/', mappingBody(access, resource, 'component')))).id as number;
   const [mapping, annexMapping] = [await map(grant, listing), await map(annexGrant, loneResource)];
   const { sync_id: sync } = await made(owner.post(`/api/v1/mcp/mappings/${mapping}/sync/`));
-  return { mapping, annexMapping, sync: sync as string };
+  await made(owner.put(`/api/v1/mcp/mappings/${mapping}/webhook/`, { url: upstream.url }));
+  return { mapping, annexMapping, sync: sync as string, delivery: await deliveryOf(app, mapping) };
+}
+
+/** As one that was given up leaves it. */
+export async function deliveryOf(app: TestApp, mapping: number): Promise<string> {
+  const id = randomUUID();
+  await app.query("INSERT INTO mapping_deliveries (id, mapping_id, payload, status) VALUES ($1, $2, $3, 'dead')", [
+    id,
+    mapping,
+    JSON.stringify({ data: { upserted: [], deleted: [] } }),
+  ]);
+  return id;
 }
 
 export function mappingBody(workspace_access: number, resource: number, component: string): object {
@@ -350,7 +365,10 @@ export function mappingBody(workspace_access: number, resource: number, componen
     resource,
     component_type: 'workflow',
     component_id: component,
-    mapping_config: { field_mappings: { title: '{{context.title}}' } },
+    mapping_config: {
+      field_mappings: { title: '{{context.title}}' },
+      push: { tool: 'other', arguments: {}, read: { tool: 'other', arguments: {}, item: '/0' } },
+    },
   };
 }
 

@@ -221,7 +221,9 @@ describe('the audit trail of changes', () => {
   });
 
   it('has what the product did by itself: the first start, and resources that joined a grant', async () => {
-    const first = await stored("user_id IS NULL AND action NOT LIKE 'workspace_access.%' AND action NOT LIKE 'mapping.%'");
+    const first = await stored(
+      "user_id IS NULL AND action NOT LIKE 'workspace_access.%' AND action NOT LIKE 'mapping.%'",
+    );
     expect(first.map(({ action, actor_name: name }) => [action, name])).toEqual(
       ['user.created', 'organization.created', 'member.added', 'workspace.created', 'workspace_member.added'].map(
         (action) => [action, 'system'],

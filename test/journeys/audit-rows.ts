@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { made } from '../isolation/world.js';
+import { deliveryOf, made } from '../isolation/world.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
 import type { TestApp } from '../support/app.js';
 import { newMember, newTenant, newUser, type Tenant, type TestUser } from '../support/tenants.js';
@@ -504,22 +504,22 @@ const GRANT_ROWS: Rows = {
 };
 
 /** On a tool that answers with what it is given. */
-async function newMapping(stage: Stage): Promise<number> {
+async function newMapping(stage: Stage, config: object = {}): Promise<number> {
   const { tenant, connection, resources } = stage;
   await made(tenant.owner.patch(`/mcp/tools/${connection.server_id}_echo`, { effect: 'read' }));
   const echo = resources.find(({ resource_uri }) => resource_uri.endsWith('/echo'))?.id;
   const grant = { ...grantBody(stage), allowed_resources: [echo], permission_level: 'write' };
   const workspace_access = (await made(tenant.owner.post(ACCESS, grant))).id as number;
-  return (await made(tenant.owner.post(MAPPINGS, mappingBody(workspace_access, echo ?? 0)))).id as number;
+  return (await made(tenant.owner.post(MAPPINGS, mappingBody(workspace_access, echo ?? 0, config)))).id as number;
 }
 
-function mappingBody(workspace_access: number, resource: number): object {
+function mappingBody(workspace_access: number, resource: number, config: object = {}): object {
   return {
     workspace_access,
     resource,
     component_type: 'workflow',
     component_id: randomUUID(),
-    mapping_config: { field_mappings: { id: '{{context.id}}' }, arguments: { message: '[{"id": 1}]' } },
+    mapping_config: { field_mappings: { id: '{{context.id}}' }, arguments: { message: '[{"id": 1}]' }, ...config },
   };
 }
 
@@ -541,6 +541,40 @@ const MAPPING_ROWS: Rows = {
       const object = await newMapping(stage);
       return { path: `${MAPPINGS}${object}/`, object };
     }, 'mapping.deleted'),
+  ],
+  'POST /api/v1/mcp/mappings/:id/items/:external/push': [
+    byOwner(async (stage) => {
+      const config = {
+        push: {
+          tool: 'echo',
+          arguments: { message: '{}' },
+          read: { tool: 'echo', arguments: { message: '{"id": {{context.id}}}' } },
+        },
+      };
+      const object = await newMapping(stage, config);
+      await made(stage.tenant.owner.post(`${MAPPINGS}${object}/sync/`));
+      return { path: `${MAPPINGS}${object}/items/1/push`, body: { data: {} }, object };
+    }, 'mapping.item_pushed'),
+  ],
+  'PUT /api/v1/mcp/mappings/:id/webhook': [
+    byOwner(async (stage) => {
+      const object = await newMapping(stage);
+      return { path: `${MAPPINGS}${object}/webhook`, body: { url: stage.open.url }, object };
+    }, 'mapping.webhook_set'),
+  ],
+  'DELETE /api/v1/mcp/mappings/:id/webhook': [
+    byOwner(async (stage) => {
+      const object = await newMapping(stage);
+      await made(stage.tenant.owner.put(`${MAPPINGS}${object}/webhook/`, { url: stage.open.url }));
+      return { path: `${MAPPINGS}${object}/webhook`, object };
+    }, 'mapping.webhook_removed'),
+  ],
+  'POST /api/v1/mcp/mappings/:id/deliveries/:delivery/resend': [
+    byOwner(async (stage) => {
+      const object = await newMapping(stage);
+      const delivery = await deliveryOf(stage.app, object);
+      return { path: `${MAPPINGS}${object}/deliveries/${delivery}/resend`, object };
+    }, 'mapping.delivery_resent'),
   ],
   'POST /api/v1/mcp/mappings/:id/sync': [
     byOwner(async (stage) => {
@@ -613,4 +647,7 @@ export const LEAVES_NOTHING = [
   'DELETE /api/v1/mcp/workspace-access/:id/budget',
   'DELETE /api/v1/mcp/mappings/:id',
   'POST /api/v1/mcp/mappings/:id/sync',
+  'POST /api/v1/mcp/mappings/:id/items/:external/push',
+  'DELETE /api/v1/mcp/mappings/:id/webhook',
+  'POST /api/v1/mcp/mappings/:id/deliveries/:delivery/resend',
 ];

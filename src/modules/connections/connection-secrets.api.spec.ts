@@ -11,7 +11,8 @@ import { startHostile } from '../../../test/support/upstreams/hostile.js';
 import { startModernEra, type ModernEraUpstream } from '../../../test/support/upstreams/modern-era.js';
 import { startOldEra } from '../../../test/support/upstreams/old-era.js';
 import { KeyRing, UnsealError } from '../../platform/crypto/key-ring.js';
-import { rotateCredentials } from './credential-rotation.js';
+import { reseal } from '../../platform/crypto/reseal.js';
+import { SEALED_CREDENTIALS } from './credential-rotation.js';
 
 const CONNECTIONS = '/api/v1/mcp/connections/';
 const newKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`;
@@ -164,7 +165,7 @@ describe('secrets of connections', () => {
       second = await new DataSource({ type: 'postgres', url: app.databaseUrl }).initialize();
     });
     afterAll(() => second.destroy());
-    const rotate = (keys = both): Promise<number> => rotateCredentials(second, keys, () => undefined);
+    const rotate = (keys = both): Promise<number> => reseal(second, keys, SEALED_CREDENTIALS, () => undefined);
     const keyIds = async (): Promise<string[]> => {
       const rows = await app.query<{ key: string }>(
         `SELECT DISTINCT split_part(sealed_auth, '.', 2) AS key FROM connections WHERE deleted_at IS NULL`,
@@ -228,7 +229,7 @@ describe('secrets of connections', () => {
         }
         return result;
       };
-      await rotateCredentials({ query } as unknown as DataSource, both, () => undefined);
+      await reseal({ query } as unknown as DataSource, both, SEALED_CREDENTIALS, () => undefined);
       expect([meddled, await keyIds()]).toEqual([true, ['new']]);
       await backToOld();
     });

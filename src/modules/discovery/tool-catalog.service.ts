@@ -118,6 +118,16 @@ export class ToolCatalogService implements OnModuleDestroy {
     return tool;
   }
 
+  /** By its name at the server. */
+  async byName(connectionId: string, name: string): Promise<ToolFacts | undefined> {
+    const [tool] = await this.known.get(`${connectionId} ${name}`, () =>
+      this.usable()
+        .andWhere('t.connection_id = :connectionId AND t.name = :name', { connectionId, name })
+        .getRawMany<ToolFacts>(),
+    );
+    return tool;
+  }
+
   /** All that a connection offers, switched on or off, for the policy of its grants. */
   outlines(connectionId: string): Promise<ToolOutline[]> {
     return this.available()

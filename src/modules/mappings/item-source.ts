@@ -26,14 +26,19 @@ export function itemsOfResource(result: unknown, config: CompiledConfig): Source
 
 /** The items of a tool's answer (MCP, CallToolResult). @throws DomainError `upstream_error` where there are none */
 export function itemsOfTool(result: unknown, config: CompiledConfig): SourcePage & { next: Cursor | null } {
+  const document = documentOfTool(result);
+  const next = config.cursor ? valueAt(document, config.cursor.next) : undefined;
+  const isCursor = (typeof next === 'string' && next !== '') || typeof next === 'number';
+  return { items: listAt(document, config.items), page: null, next: isCursor ? next : null };
+}
+
+/** @throws DomainError `upstream_error` where the tool failed, or answered with no JSON */
+export function documentOfTool(result: unknown): unknown {
   const { isError, structuredContent, content } = (result ?? {}) as Record<string, unknown>;
   const parts = (Array.isArray(content) ? content : []) as ({ type?: unknown; text?: unknown } | null)[];
   const texts = parts.map((part) => part?.text).filter((text): text is string => typeof text === 'string');
   if (isError === true) throw unusable(`The tool reported an error: ${texts.join('\n').slice(0, 500)}`, 'tool_error');
-  const document = structuredContent ?? parsed(texts);
-  const next = config.cursor ? valueAt(document, config.cursor.next) : undefined;
-  const isCursor = (typeof next === 'string' && next !== '') || typeof next === 'number';
-  return { items: listAt(document, config.items), page: null, next: isCursor ? next : null };
+  return structuredContent ?? parsed(texts);
 }
 
 export function argumentsFor({ arguments: fixed, cursor }: CompiledConfig, at: Cursor | null): Record<string, unknown> {

@@ -16,6 +16,16 @@ export interface MappingConfig {
   item_id?: string;
   /** Of a tool that answers in pages: where the next cursor stands in the answer, and where it goes in the arguments. */
   cursor?: { next: string; argument: string };
+  /** How a changed item goes back. */
+  push?: PushConfig;
+}
+
+/** Tools by their names at the server, with arguments as templates over the item in the shape of the component. */
+export interface PushConfig {
+  tool: string;
+  arguments: Record<string, unknown>;
+  /** Reads the record, to see whether it changed meanwhile; `item`: JSON Pointer to it in the answer. */
+  read: { tool: string; arguments: Record<string, unknown>; item?: string };
 }
 
 type Rendered = (context: unknown) => unknown;
@@ -28,9 +38,21 @@ export interface CompiledConfig {
   items: PointerPath;
   itemId: PointerPath;
   cursor: { next: PointerPath; argument: PointerPath } | null;
+  push: CompiledPush | null;
 }
 
-const MEMBERS: readonly string[] = ['field_mappings', 'arguments', 'items', 'item_id', 'cursor'];
+/** A tool with its arguments. */
+export interface ToolTemplate {
+  tool: string;
+  /** @throws FieldMissing */
+  render: (context: unknown) => Record<string, unknown>;
+}
+
+export interface CompiledPush extends ToolTemplate {
+  read: ToolTemplate & { item: PointerPath };
+}
+
+const MEMBERS: readonly string[] = ['field_mappings', 'arguments', 'items', 'item_id', 'cursor', 'push'];
 const MOST = { depth: 16, values: 1_000, text: 65_536 };
 const DEFAULT_ID = '/id';
 
@@ -54,6 +76,7 @@ class ConfigCheck {
       items: this.pointer(config.items ?? '', 'items'),
       itemId: this.pointer(config.item_id ?? DEFAULT_ID, 'item_id'),
       cursor: this.cursor(config.cursor),
+      push: this.push(config.push),
     };
     if (Object.keys(this.problems).length > 0) throw invalid(this.problems);
     return compiled;
@@ -64,6 +87,25 @@ class ConfigCheck {
     const { next, argument, ...others } = this.object(value, 'cursor', false);
     for (const name of Object.keys(others)) this.report(`cursor.${name}`, 'is not a known field');
     return { next: this.pointer(next, 'cursor.next', 1), argument: this.pointer(argument, 'cursor.argument', 1) };
+  }
+
+  private push(value: unknown): CompiledPush | null {
+    if (value === undefined) return null;
+    const { tool, arguments: args, read, ...others } = this.object(value, 'push', false);
+    for (const name of Object.keys(others)) this.report(`push.${name}`, 'is not a known field');
+    const { tool: readTool, arguments: readArgs, item, ...more } = this.object(read, 'push.read', false);
+    for (const name of Object.keys(more)) this.report(`push.read.${name}`, 'is not a known field');
+    return {
+      ...this.toolTemplate(tool, args, 'push'),
+      read: { ...this.toolTemplate(readTool, readArgs, 'push.read'), item: this.pointer(item ?? '', 'push.read.item') },
+    };
+  }
+
+  private toolTemplate(tool: unknown, args: unknown, place: string): ToolTemplate {
+    if (typeof tool !== 'string' || tool === '') this.report(`${place}.tool`, 'must name a tool of the server');
+    const given = this.object(args, `${place}.arguments`, false);
+    const render = this.value(given, `${place}.arguments`, 0) as ToolTemplate['render'];
+    return { tool: String(tool), render };
   }
 
   /** A text is a template, everything else but lists and objects is a fixed value. */

@@ -12,12 +12,14 @@ import {
   CreateMapping,
   ListItems,
   ListMappings,
+  PushItem,
   UpdateMapping,
   type ItemResponse,
   type MappingResponse,
   type PreviewedItem,
 } from './mappings.dto.js';
 import { MappingsService } from './mappings.service.js';
+import { PushService, type PushedResponse } from './push.service.js';
 
 const MAPPING = {
   id: 1,
@@ -50,6 +52,7 @@ export class MappingsController {
     private readonly mappings: MappingsService,
     private readonly changes: MappingChangesService,
     private readonly previews: MappingPreviewService,
+    private readonly pushes: PushService,
   ) {}
 
   @Get()
@@ -106,6 +109,21 @@ export class MappingsController {
     @Query() query: ListItems,
   ): Promise<Page<ItemResponse>> {
     return this.mappings.items(actor, id, query);
+  }
+
+  @Post(':id/items/:external/push')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Take a changed item back to the server, unless it changed there since the last sync' })
+  @ApiExample(200, { success: true, message: 'The item was pushed', external_id: '10001' })
+  @ApiErrors(400, 403, 404, 409, 429, 502, 503, 504)
+  push(
+    @CurrentActor() actor: Actor,
+    @Param('id', mappingId) id: number,
+    @Param('external') external: string,
+    @Body() body: PushItem,
+    @ClientGone() signal: AbortSignal,
+  ): Promise<PushedResponse> {
+    return this.pushes.push(actor, id, external, body.data, signal);
   }
 
   @Post(':id/preview')

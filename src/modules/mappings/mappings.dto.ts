@@ -134,6 +134,18 @@ export class SyncRequest {
   confirm_deletions?: boolean;
 }
 
+export class PushItem {
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    example: { summary: 'Fix login at once' },
+    description: 'Members of the item that change, in the shape of the component',
+  })
+  @AsSent()
+  @IsObject()
+  data: Record<string, unknown>;
+}
+
 export class ListItems extends PageQuery {
   @ApiPropertyOptional({ enum: ITEM_STATUSES })
   @IsOptional()

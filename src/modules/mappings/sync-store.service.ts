@@ -6,6 +6,7 @@ import { ProcessLease } from '../../platform/processes/process-lease.service.js'
 import { AuditService } from '../audit/audit.service.js';
 import type { MappingConfig } from './mapping-config.js';
 import { mappingSynced } from './mappings.events.js';
+import { enqueueDeliveries } from './outbox.js';
 import type { ItemFailure, SyncMode, SyncProblem } from './mapping-sync.entity.js';
 
 /** A sync that this process runs, with what it needs of its mapping. */
@@ -40,6 +41,7 @@ const COMPLETE_EVERY = '1 day';
 const MOST_FAILURES = 100;
 const LONGEST_BACKOFF = 21_600;
 const KEPT_SYNCS = 1_000;
+const KEPT_DELIVERIES = '7 days';
 
 const CLAIM = `
   UPDATE mapping_syncs s SET status = 'running', process_id = $2, started_at = now(), items_synced = 0, items_written = 0,
@@ -69,7 +71,8 @@ const UPSERT = `
       WHERE i.content_hash <> EXCLUDED.content_hash
     RETURNING i.external_id)
   SELECT count(*) FILTER (WHERE g.status = 'synced')::int AS synced, count(*) FILTER (WHERE g.status = 'failed')::int AS failed,
-         count(w.external_id) FILTER (WHERE g.status = 'synced')::int AS written
+         count(w.external_id) FILTER (WHERE g.status = 'synced')::int AS written,
+         (SELECT COALESCE(json_agg(external_id), '[]') FROM written) AS changed
     FROM given g JOIN met USING (external_id) LEFT JOIN written w USING (external_id)`;
 
 const GONE = `
@@ -77,8 +80,19 @@ const GONE = `
            SELECT FROM mapping_sync_items s WHERE s.sync_id = $2 AND s.external_id = i.external_id))::int AS gone
     FROM mapping_items i WHERE i.mapping_id = $1`;
 const DELETE_GONE = `
-  DELETE FROM mapping_items i WHERE i.mapping_id = $1
-     AND NOT EXISTS (SELECT FROM mapping_sync_items s WHERE s.sync_id = $2 AND s.external_id = i.external_id)`;
+  DELETE FROM mapping_items WHERE id IN (
+    SELECT i.id FROM mapping_items i WHERE i.mapping_id = $1
+       AND NOT EXISTS (SELECT FROM mapping_sync_items s WHERE s.sync_id = $2 AND s.external_id = i.external_id)
+     ORDER BY i.id LIMIT 1000)
+  RETURNING external_id`;
+
+interface PageCounts {
+  synced: number;
+  failed: number;
+  written: number;
+  /** External ids. */
+  changed: string[];
+}
 
 /** What a sync writes: each page with its checkpoint in one transaction, and only as long as the sync is this process's. */
 @Injectable()
@@ -123,7 +137,7 @@ export class SyncStoreService {
       const known = items.filter((item) => item.external_id !== null);
       // A page may have an item twice: the later one counts.
       const rows = [...new Map(known.map((item) => [item.external_id, toRow(item)])).values()];
-      const [counts] = await transaction.manager.query<{ synced: number; failed: number; written: number }[]>(UPSERT, [
+      const [counts] = await transaction.manager.query<PageCounts[]>(UPSERT, [
         sync.mapping_id,
         storableJson(rows),
         sync.id,
@@ -143,6 +157,12 @@ export class SyncStoreService {
           storableJson(failures.slice(0, MOST_FAILURES).map(toFailure)),
         ],
       );
+      await enqueueDeliveries(transaction, {
+        mappingId: sync.mapping_id,
+        syncId: sync.id,
+        upserted: changedItems(known, new Set(counts?.changed)),
+        deleted: [],
+      });
       if (checkpoint !== null)
         await transaction.manager.query('UPDATE mappings SET checkpoint = $2 WHERE id = $1', [
           sync.mapping_id,
@@ -168,8 +188,7 @@ export class SyncStoreService {
           sync.id,
         ]);
         isRefused = gone * 2 > kept && !sync.may_delete;
-        if (gone > 0 && !isRefused)
-          deleted = (await manager.query<[unknown[], number]>(DELETE_GONE, [sync.mapping_id, sync.id]))[1];
+        if (gone > 0 && !isRefused) deleted = await this.deleteGone(transaction, sync);
       }
       await this.end(transaction, sync, isRefused ? 'needs_confirmation' : 'completed', deleted, null);
       const isComplete = sync.mode === 'complete' && !isRefused;
@@ -182,6 +201,24 @@ export class SyncStoreService {
       const after = { sync_id: sync.id, mode: sync.mode, items_deleted: deleted, needs_confirmation: isRefused };
       await this.record(transaction, sync, 'mapping.synced', after);
     });
+  }
+
+  /** In parts, so that memory stays flat. */
+  private async deleteGone(transaction: Transaction, sync: ClaimedSync): Promise<number> {
+    for (let deleted = 0; ;) {
+      const [rows] = await transaction.manager.query<[{ external_id: string }[], number]>(DELETE_GONE, [
+        sync.mapping_id,
+        sync.id,
+      ]);
+      if (rows.length === 0) return deleted;
+      deleted += rows.length;
+      await enqueueDeliveries(transaction, {
+        mappingId: sync.mapping_id,
+        syncId: sync.id,
+        upserted: [],
+        deleted: rows.map(({ external_id }) => external_id),
+      });
+    }
   }
 
   fail(sync: ClaimedSync, problem: SyncProblem): Promise<void> {
@@ -235,6 +272,10 @@ export class SyncStoreService {
          SELECT id FROM mapping_syncs WHERE mapping_id = $1 ORDER BY id DESC OFFSET ${KEPT_SYNCS - 1} LIMIT 1)`,
       [sync.mapping_id],
     );
+    await manager.query(
+      `DELETE FROM mapping_deliveries WHERE mapping_id = $1 AND status = 'delivered' AND delivered_at < now() - interval '${KEPT_DELIVERIES}'`,
+      [sync.mapping_id],
+    );
     await transaction.publish(mappingSynced(sync.mapping_id, sync.id, sync.workspace_access_id));
   }
 
@@ -248,12 +289,32 @@ export class SyncStoreService {
   }
 }
 
-function toRow({ external_id, rendered, error, source }: RenderedItem): Record<string, unknown> {
+function changedItems(
+  items: readonly RenderedItem[],
+  changed: ReadonlySet<string>,
+): { external_id: string; data: Record<string, unknown> | null }[] {
+  const last = new Map(items.map((item) => [item.external_id, item]));
+  return [...last.values()].flatMap(({ external_id, rendered, error }) =>
+    external_id !== null && error === null && changed.has(external_id) ? [{ external_id, data: rendered }] : [],
+  );
+}
+
+/** SHA-256 over what is stored of an item. */
+function contentHash(row: unknown): string {
+  return createHash('sha256').update(canonicalJson(row)).digest('hex');
+}
+
+export function toRow({
+  external_id,
+  rendered,
+  error,
+  source,
+}: RenderedItem): Record<string, unknown> & { content_hash: string } {
   const row =
     error === null
       ? { external_id, status: 'synced', rendered, error: null, source: null }
       : { external_id, status: 'failed', rendered: null, error, source };
-  return { ...row, content_hash: createHash('sha256').update(canonicalJson(row)).digest('hex') };
+  return { ...row, content_hash: contentHash(row) };
 }
 
 function toFailure({ external_id, error }: RenderedItem): ItemFailure {

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** A field of a connection. */
+/** A field of a connection, or of something else of an organization that is named like one. */
 interface ConnectionPlace {
   organizationId: string;
   connectionId: string;

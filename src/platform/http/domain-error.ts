@@ -25,6 +25,7 @@ export const ERROR_STATUS = {
   organization_ambiguous: 409,
   workspace_ambiguous: 409,
   sync_running: 409,
+  upstream_changed: 409,
   idempotency_key_in_use: 409,
   outcome_unknown: 409,
   payload_too_large: 413,

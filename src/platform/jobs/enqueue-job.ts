@@ -7,6 +7,8 @@ export interface JobOrder {
   queue?: string;
   /** A job with the same key that has not begun yet is replaced: many causes, one run. */
   key?: string;
+  /** Not before; at once where left out. */
+  runAt?: Date;
 }
 
 /** Enqueues a job that exists if and only if the transaction commits. JobsService says who does it. */
@@ -16,10 +18,11 @@ export async function enqueueJob(
   payload: JobPayload,
   order: JobOrder = {},
 ): Promise<void> {
-  await manager.query('SELECT graphile_worker.add_job($1, $2::json, queue_name => $3, job_key => $4)', [
+  await manager.query('SELECT graphile_worker.add_job($1, $2::json, queue_name => $3, job_key => $4, run_at => $5)', [
     name,
     JSON.stringify(payload),
     order.queue ?? null,
     order.key ?? null,
+    order.runAt ?? null,
   ]);
 }
