@@ -30,11 +30,10 @@ export class SyncRunnerService implements OnModuleInit, BeforeApplicationShutdow
     this.stopping.abort();
   }
 
-  /** @throws where it has to be tried again: another process may still be at it, the database was away, this one stops */
+  /** @throws where it has to be tried again: the database was away, or this process stops */
   private async run(id: string): Promise<void> {
     const sync = await this.store.claim(id);
     if (sync === null) return;
-    if (sync === 'held') throw new Error('the sync is held by another process');
     try {
       await this.sync(sync);
     } catch (error) {

@@ -50,7 +50,7 @@ const CLAIM = `
                        OR m.completed_at < now() - interval '${COMPLETE_EVERY}' THEN 'complete' ELSE 'incremental' END
     FROM mappings m JOIN workspace_access a ON a.id = m.workspace_access_id
    WHERE s.id = $1 AND m.id = s.mapping_id AND a.deleted_at IS NULL
-     AND (s.status = 'queued' OR (s.status = 'running' AND (s.process_id = $2 OR ($3 AND process_is_dead(s.process_id, $2)))))
+     AND s.status IN ('queued', 'running')
   RETURNING s.id, s.mapping_id, m.organization_id, a.workspace_id, m.workspace_access_id, a.connection_id, m.resource_id,
             m.config, m.checkpoint, s.mode, s.may_delete`;
 
@@ -104,21 +104,15 @@ export class SyncStoreService {
   ) {}
 
   /**
-   * Makes a sync this process's, from its beginning: a queued one, or one whose process is dead.
-   * @returns null where there is nothing to do; `held` where another process may still be at it
+   * Makes a sync this process's, from its beginning. Whoever ran it before may only have been paused: it finds that out with its
+   * next page, and writes nothing.
+   * @returns null where there is nothing to do
    */
-  claim(id: string): Promise<ClaimedSync | 'held' | null> {
+  claim(id: string): Promise<ClaimedSync | null> {
     return this.database.transaction(async ({ manager }) => {
-      const [[claimed]] = await manager.query<[ClaimedSync[], number]>(CLAIM, [id, this.lease.id, this.lease.mayJudge]);
-      if (claimed) {
-        await manager.query('DELETE FROM mapping_sync_items WHERE sync_id = $1', [id]);
-        return claimed;
-      }
-      const [running] = await manager.query<unknown[]>(
-        "SELECT 1 FROM mapping_syncs WHERE id = $1 AND status = 'running'",
-        [id],
-      );
-      return running ? 'held' : null;
+      const [[claimed]] = await manager.query<[ClaimedSync[], number]>(CLAIM, [id, this.lease.id]);
+      if (claimed) await manager.query('DELETE FROM mapping_sync_items WHERE sync_id = $1', [id]);
+      return claimed ?? null;
     });
   }
 
