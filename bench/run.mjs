@@ -31,12 +31,12 @@ async function databaseUrl(product) {
   return joined.adminUrl;
 }
 
-/** A token of a new workspace that was granted `echo` and so many resources. */
+/** A grant of a new workspace, and a token of it, on `echo` and so many resources. */
 async function agentWith(base, token, organization, connection, resources) {
   const on = (method, path, body) => api(base, token, method, `/api/v1/${path}`, body);
   const workspace = await on('POST', 'workspaces/', { organization, name: `${resources.length} resources` });
   const [echo] = await on('GET', `mcp/resources/?connection=${connection}&resource_type=tool&search=echo`);
-  await on('POST', 'mcp/workspace-access/', {
+  const { id: grant } = await on('POST', 'mcp/workspace-access/', {
     workspace: workspace.id,
     connection,
     access_name: 'Bench',
@@ -44,7 +44,7 @@ async function agentWith(base, token, organization, connection, resources) {
     permission_level: 'write',
     auto_sync: false,
   });
-  return (await on('POST', `workspaces/${workspace.id}/tokens/`, { name: 'Bench' })).token;
+  return { grant, token: (await on('POST', `workspaces/${workspace.id}/tokens/`, { name: 'Bench' })).token };
 }
 
 /** Ids of resources of the connection, page by page. */
@@ -106,6 +106,28 @@ async function compareWithoutLedger(request, url) {
     'floor p50 ms': without.toFixed(3),
     'ours p50 ms': withLedger.toFixed(3),
   });
+}
+
+/** Seconds for a mapping of 10,000 records: all new, and once more where nothing changed. */
+async function syncRecords(token, grant, resource) {
+  const call = (method, path, body) => api(product.url, token, method, `/api/v1/mcp/${path}`, body);
+  const mapping = await call('POST', 'mappings/', {
+    workspace_access: grant,
+    resource,
+    component_type: 'workflow',
+    component_id: 'bench',
+    mapping_config: { field_mappings: { name: '{{context.title}}', state: '{{context.status|default:"open"}}' } },
+  });
+  const sync = async () => {
+    const started = performance.now();
+    const { items_synced: items } = await call('POST', `mappings/${mapping.id}/sync/`, { complete: true });
+    if (items !== 10_000) throw new Error(`${items} items`);
+    return (performance.now() - started) / 1_000;
+  };
+  const [first, again] = [await sync(), await sync()];
+  const what = (which) => `seconds to sync 10,000 records, ${which}`;
+  rows.push({ what: what('all new'), ratio: first.toFixed(2), target: 'under 20' });
+  rows.push({ what: what('none changed'), ratio: again.toFixed(2), target: 'measured' });
 }
 
 /** Transactions of the whole server for each time that this is done, one at a time. */
@@ -172,8 +194,8 @@ try {
   const { id: connection } = connections.find(({ server_id }) => server_id === 'many');
   const all = await resourceIds(product.url, token, connection, 9_999);
   const organization = organizations[0].id;
-  const few = await agentWith(product.url, token, organization, connection, all.slice(0, 9));
-  const many = await agentWith(product.url, token, organization, connection, all);
+  const { token: few, grant } = await agentWith(product.url, token, organization, connection, all.slice(0, 9));
+  const { token: many } = await agentWith(product.url, token, organization, connection, all);
   const granted = { ...call, path: '/mcp/tools/many_echo/execute' };
   await compare(
     'REST execute through a grant / Nest floor',
@@ -196,6 +218,7 @@ try {
     'ours p50 ms': large.toFixed(3),
   });
   await compareWithoutLedger({ ...granted, token: few }, url);
+  await syncRecords(token, grant, all[0]);
   const direct = {
     path: '/mcp',
     method: 'POST',

@@ -14,6 +14,16 @@ const resources = Array.from({ length: 10_000 }, (_, index) => ({
   name: `Resource ${index}`,
 }));
 
+const ITEMS = 'mcp-control-plane/items';
+const PAGE = 100;
+const records = Array.from({ length: 10_000 }, (_, index) => ({
+  id: String(index),
+  title: `Record ${index}`,
+  status: 'open',
+  url: `https://bench.example/${index}`,
+  updated_at: '2026-11-25T08:00:00Z',
+}));
+
 const results = {
   initialize: (_params, path) => ({
     protocolVersion: '2025-11-25',
@@ -23,6 +33,16 @@ const results = {
   'tools/list': () => ({ tools }),
   'resources/list': () => ({ resources }),
   'resources/templates/list': () => ({ resourceTemplates: [] }),
+  // Records for a mapping, in pages, as our own providers answer.
+  'resources/read': ({ uri, _meta: meta = {} }) => {
+    const from = Number(meta[ITEMS]?.cursor ?? 0);
+    const page = records.slice(from, from + PAGE);
+    const next = from + PAGE < records.length ? { next_cursor: String(from + PAGE) } : {};
+    return {
+      contents: [{ uri, mimeType: 'application/json', text: JSON.stringify(page) }],
+      _meta: { [ITEMS]: { checkpoint: '2026-11-25T08:00:00Z', ...next } },
+    };
+  },
   'tools/call': ({ arguments: args }) => ({ content: [{ type: 'text', text: args.message }] }),
 };
 
