@@ -1,4 +1,5 @@
+import { JIRA } from './jira/jira.provider.js';
 import type { Provider } from './provider.js';
 
 /** Everything that ships. CONTRIBUTING.md says how to add one. */
-export const PROVIDERS: readonly Provider[] = [];
+export const PROVIDERS: readonly Provider[] = [JIRA];

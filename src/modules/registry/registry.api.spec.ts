@@ -60,14 +60,26 @@ describe('the server registry', () => {
     it('lists types with every field of the example, of the same type', async () => {
       const { status, body } = await acme.owner.get(`${REGISTRY}?provider_type=jira`);
       expect(status).toBe(200);
+      const example = {
+        qualified_name: 'jira/mcp-server',
+        display_name: 'Jira Server',
+        description: 'Connect to Jira Cloud or Server instances',
+        provider_type: 'jira',
+        supports_workspace_scoping: true,
+      };
+      // The one that ships, and one that the organization made after it.
       expect(body).toEqual([
         {
+          id: '1',
+          ...example,
+          scoping_config_schema: { properties: { ...JIRA_SCOPING.properties, issue_types: expect.any(Object) } },
+          organization: null,
+          transport: 'builtin',
+          category: expect.any(String),
+        },
+        {
           id: jira,
-          qualified_name: 'jira/mcp-server',
-          display_name: 'Jira Server',
-          description: 'Connect to Jira Cloud or Server instances',
-          provider_type: 'jira',
-          supports_workspace_scoping: true,
+          ...example,
           scoping_config_schema: JIRA_SCOPING,
           organization: acme.organization,
           transport: 'streamable_http',
@@ -116,8 +128,8 @@ describe('the server registry', () => {
   });
 
   describe('shipped types', () => {
-    it('have fixed ids, with 1 and 2 kept, and no processes unless these are enabled', async () => {
-      for (const id of ['1', '2', '5', '0', '-1', '3.0', '03x', '99999999999']) {
+    it('have fixed ids, and no processes unless these are enabled', async () => {
+      for (const id of ['5', '0', '-1', '3.0', '03x', '99999999999']) {
         expectError(await app.admin.get(`${REGISTRY}${id}/`), 404, 'resource_not_found');
         expectError(await app.admin.get(`${REGISTRY}${id}/config-schema/`), 404, 'resource_not_found');
       }

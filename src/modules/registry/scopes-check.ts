@@ -107,7 +107,10 @@ class DeclarationCheck {
     for (const [place, entry] of this.list(scope.reads ?? [], `${field}.reads`, MOST.places)) {
       const read = this.object(entry, place);
       this.refuseUnknown(read, ['uri', 'results'], place);
-      this.wholeTuple([this.template(read.uri, `${place}.uri`)], parts, `${place}.uri`);
+      const named = this.template(read.uri, `${place}.uri`);
+      // A scope of filters alone may read a list whose URI says nothing of what its items are.
+      if (resources.length > 0 || named.some((name) => parts.has(name)))
+        this.wholeTuple([named], parts, `${place}.uri`);
       this.results(read.results, parts, `${place}.results`);
     }
   }

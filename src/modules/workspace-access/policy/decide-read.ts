@@ -139,6 +139,8 @@ function withinScopes(policy: GrantPolicy, target: ReadTarget): Denied | null {
 
 function tupleIn({ scope }: ScopePolicy, uri: string): Tuple | null {
   for (const template of [...scope.resources, ...scope.reads.map((read) => read.uri)]) {
+    // What its items are, such a URI does not say: they are judged by the results.
+    if (!scope.parts.every(({ name }) => template.names.includes(name))) continue;
     const tuple = readUriTuple(template, scope.parts, uri);
     if (tuple) return tuple;
   }
