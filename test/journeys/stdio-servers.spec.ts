@@ -63,6 +63,41 @@ describe('servers that are processes', () => {
     expect((await execute('memory_search_nodes', { query: 'Berlin' })).body.result).toContain('is sunny');
   });
 
+  it('server-memory gives its entities to a mapping, by a tool that an admin knows to read only', async () => {
+    const [workspace] = (await app.admin.get('/api/v1/auth/me')).body.workspaces;
+    const connection = (await app.admin.get('/api/v1/mcp/connections/')).body.find(
+      (row: { server_id: string }) => row.server_id === 'memory',
+    );
+    const tools = (await app.admin.get(`/api/v1/mcp/resources/?connection=${connection.id}&resource_type=tool`)).body;
+    const readGraph = tools.find((row: { resource_uri: string }) => row.resource_uri.endsWith('/read_graph')).id;
+    const grant = await app.admin.post('/api/v1/mcp/workspace-access/', {
+      workspace: workspace.id,
+      connection: connection.id,
+      access_name: 'Entities',
+      allowed_resources: [readGraph],
+    });
+    const create = () =>
+      app.admin.post('/api/v1/mcp/mappings/', {
+        workspace_access: grant.body.id,
+        resource: readGraph,
+        component_type: 'agent',
+        component_id: 'guide',
+        mapping_config: {
+          field_mappings: { place: '{{context.name}}', facts: '{{context.observations}}' },
+          items: '/entities',
+          item_id: '/name',
+        },
+      });
+    expect((await create()).body.details).toEqual({ reason: 'permission_level', effect: 'write' });
+    await app.admin.patch('/mcp/tools/memory_read_graph', { effect: 'read' });
+    const mapping = `/api/v1/mcp/mappings/${(await create()).body.id}/`;
+    expect((await app.admin.post(`${mapping}sync/`)).body).toMatchObject({ items_synced: 1, items_failed: 0 });
+    const [item] = (await app.admin.get(`${mapping}items/`)).body;
+    expect([item.external_id, item.data]).toEqual(['Berlin', { place: 'Berlin', facts: ['is sunny'] }]);
+    await execute('memory_delete_entities', { entityNames: ['Berlin'] });
+    expect((await app.admin.post(`${mapping}sync/`, { confirm_deletions: true })).body.items_deleted).toBe(1);
+  });
+
   it('server-everything sees the environment of its connection and nothing of ours, and cannot give it away', async () => {
     const id = await connect('Everything', everythingProgram(), { API_KEY: 'only-this-one' });
     await app.admin.post(`/api/v1/mcp/connections/${id}/discover/`);
