@@ -9,10 +9,11 @@ import { freePort, until } from './support.mjs';
 
 /** As the README has them; others may be in use here. */
 const PRODUCT_PORT = '3000';
-const SERVER_PORT = '3901';
+const SERVER_PORTS = ['3901', '3902', '3903'];
 const MARK = '---- end of block';
 
-const ports = { [PRODUCT_PORT]: await freePort(), [SERVER_PORT]: await freePort() };
+const ports = {};
+for (const port of [PRODUCT_PORT, ...SERVER_PORTS]) ports[port] = await freePort();
 const folder = await mkdtemp(path.join(os.tmpdir(), 'tour-'));
 const blocks = blocksOf(await readFile('README.md', 'utf8'));
 
@@ -56,7 +57,7 @@ try {
   product.kill('SIGTERM');
   if (product.exitCode === null) await once(product, 'exit');
   await rm(folder, { recursive: true, force: true });
-  await rm('everything.log', { force: true });
+  for (const log of ['everything.log', 'demo.log']) await rm(log, { force: true });
 }
 
 /** Code blocks of the tour; a command has the block that shows its answer. */

@@ -32,8 +32,8 @@ export type HttpHandler = (
   entry: JournalEntry,
 ) => void | Promise<void>;
 
-/** Serves on a random loopback port, reads JSON bodies and keeps the journal. */
-export async function serve(path: string, handler: HttpHandler): Promise<Upstream> {
+/** Serves on a loopback port, a random one unless given, reads JSON bodies and keeps the journal. */
+export async function serve(path: string, handler: HttpHandler, port = 0): Promise<Upstream> {
   const journal: JournalEntry[] = [];
   const server = createServer((request, response) => {
     void take(request, response, journal, handler).catch(() => {
@@ -41,7 +41,7 @@ export async function serve(path: string, handler: HttpHandler): Promise<Upstrea
       response.end();
     });
   });
-  const url = `http://127.0.0.1:${await listen(server)}${path}`;
+  const url = `http://127.0.0.1:${await listen(server, port)}${path}`;
   return { url, journal, dropConnections: () => server.closeAllConnections(), close: () => close(server) };
 }
 
@@ -68,10 +68,10 @@ function entryOf(request: IncomingMessage, body: unknown): JournalEntry {
   return { http: request.method ?? '', method, id: message.id, params: message.params, headers, aborted: false };
 }
 
-function listen(server: Server): Promise<number> {
+function listen(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+    server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
   });
 }
 
