@@ -3,7 +3,7 @@ import { startHostile } from '../../test/support/upstreams/hostile.js';
 import { startModernEra } from '../../test/support/upstreams/modern-era.js';
 import { startOldEra, startOldSse } from '../../test/support/upstreams/old-era.js';
 import { call, methodsOf, PoolHarness, targetOf, until } from '../../test/support/upstreams/pool-harness.js';
-import type { UpstreamError } from './upstream.js';
+import type { UpstreamError, UpstreamTarget } from './upstream.js';
 
 const harness = new PoolHarness();
 
@@ -19,8 +19,9 @@ describe('the queue', () => {
     const upstream = await harness.running(startHostile());
     const pool = harness.pool({ requestsPerConnection: 3, queuePerConnection: 4 });
     await pool.describe(targetOf(upstream));
-    const target = targetOf(upstream, { timeoutMs: 1_500 });
-    const calls = Array.from({ length: 10 }, () => call(pool, target, 'hang'));
+    // Those that run are more patient than those that wait, so that no turn is left for them.
+    const target = (call: number): UpstreamTarget => targetOf(upstream, { timeoutMs: call < 3 ? 1_500 : 500 });
+    const calls = Array.from({ length: 10 }, (_, index) => call(pool, target(index), 'hang'));
     const outcomes = Promise.allSettled(calls);
     await until(() => methodsOf(upstream).filter((method) => method === 'tools/call').length === 3);
     expect(pool.statistics()).toMatchObject({ inFlight: 3, queued: 4 });

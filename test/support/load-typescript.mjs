@@ -1,5 +1,5 @@
 // Hooks of Node's module loader (https://nodejs.org/docs/latest-v20.x/api/module.html#hooks), so that the stand-ins of the tests
-// run as programs: npm run demo.
+// run as programs (the second tour of the README).
 import { transformFile } from '@swc/core';
 import { existsSync } from 'node:fs';
 import { register } from 'node:module';

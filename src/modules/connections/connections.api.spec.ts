@@ -196,7 +196,7 @@ describe('connections', () => {
         404,
         'resource_not_found',
       );
-      expectError(await create({ server: 1 }), 404, 'resource_not_found');
+      expectError(await create({ server: 999 }), 404, 'resource_not_found');
     });
 
     it('keeps a private type to its organization, also for somebody who is in two', async () => {
