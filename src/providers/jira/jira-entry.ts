@@ -34,7 +34,7 @@ export const JIRA_ENTRY: ProviderEntry = {
     },
     options: {
       type: 'object',
-      properties: { timeout: { type: 'integer', minimum: 1, maximum: 600, default: 30 } },
+      properties: { timeout: { type: 'integer', default: 30 } },
     },
   },
   scopes: JIRA_SCOPES,
