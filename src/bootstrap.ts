@@ -100,7 +100,8 @@ export function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .setTitle('MCP control plane')
     .setDescription(
       'Connect MCP servers once, hand each workspace exactly what it needs, and know what every call did. ' +
-        'Get a token at `POST /api/v1/auth/login` and put it behind *Authorize*.',
+        'Get a token at `POST /api/v1/auth/login` and put it behind *Authorize*. ' +
+        'Live events over a WebSocket are described in [/docs/asyncapi.json](/docs/asyncapi.json).',
     )
     .setVersion('0.1.0')
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')

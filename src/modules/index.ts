@@ -3,6 +3,7 @@ import { ConnectionsModule } from './connections/connections.module.js';
 import { DiscoveryModule } from './discovery/discovery.module.js';
 import { IdentityModule } from './identity/identity.module.js';
 import { MappingsModule } from './mappings/mappings.module.js';
+import { RealtimeModule } from './realtime/realtime.module.js';
 import { RegistryModule } from './registry/registry.module.js';
 import { ToolsModule } from './tools/tools.module.js';
 import { UsageModule } from './usage/usage.module.js';
@@ -22,4 +23,5 @@ export const MODULES = [
   UsageModule,
   ToolsModule,
   MappingsModule,
+  RealtimeModule,
 ];

@@ -69,9 +69,8 @@ export const ID = {
 
 /**
  * Where an id is: `choice` is the organization in the query that says which of several is meant, `filter` one of a list's.
- * `socket` is the path of a WebSocket: until there are any, no row has one, and matrix.spec.ts sees that none opens.
  */
-export type Place = 'path' | 'choice' | 'filter' | 'cursor' | 'header' | 'body' | 'nested' | 'name' | 'socket';
+export type Place = 'path' | 'choice' | 'filter' | 'cursor' | 'header' | 'body' | 'nested' | 'name';
 
 export interface Position {
   place: Place;

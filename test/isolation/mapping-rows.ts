@@ -36,6 +36,7 @@ async function newDelivery(side: Side, unique: string, { app }: World): Promise<
 }
 
 export const MAPPING_ROWS: Rows = {
+  'POST /api/v1/mcp/ws-tickets': [{ ids: [], answers: who(201, 201, 201, 201, 201, 201) }],
   [`GET /${MAPPINGS}`]: [
     {
       ids: [filter('workspace_access', ID.grant), filter('resource', ID.mapped), cursor(ID.mapping)],

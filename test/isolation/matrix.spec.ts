@@ -32,6 +32,7 @@ const PUBLIC = [
   'GET /docs/',
   'GET /docs/*',
   'GET /docs/LICENSE',
+  'GET /docs/asyncapi.json',
   'GET /docs/docs/swagger-ui-init.js',
   'GET /docs/index.html',
   'GET /docs/swagger-ui-init.js',
@@ -207,7 +208,17 @@ describe('two organizations with the same names', () => {
     expectError(await client.delete(`${tokensOf(side)}${other.token}/`), 404, 'resource_not_found');
   });
 
-  // When there are WebSockets, this stays as it is, and the place `socket` of ids.ts gets its rows.
+  it('open a WebSocket to those who may hear of the connection', async () => {
+    const [side] = world.sides;
+    const { operator, ...others } = side.actors;
+    for (const [role, { token }] of Object.entries(others))
+      expect([role, await upgrade(side.connection, token)]).toEqual([role, 'open']);
+    expect(await upgrade(side.connection, operator.token)).toBe('404');
+    // Of these the workspace was granted nothing, and people in the organization know of it all the same.
+    expect(await upgrade(side.loneConnection, side.actors.agent.token)).toBe('404');
+    expect(await upgrade(side.loneConnection, side.actors.member.token)).toBe('open');
+  });
+
   it('open no WebSocket to anybody without a token or for an id that is not theirs', async () => {
     const [side, other] = world.sides;
     const foreign = [other.connection, ID.connection.unknown, ID.connection.malformed];

@@ -584,8 +584,11 @@ const MAPPING_ROWS: Rows = {
   ],
 };
 
-/** Calls are in the ledger of calls, and a check changes nothing. */
+/** Calls are in the ledger of calls, a check changes nothing, and a ticket is gone in a minute. */
 const NOTHING_CHANGED: Rows = {
+  'POST /api/v1/mcp/ws-tickets': [
+    async ({ owner }) => ({ by: owner, path: `${V1}/mcp/ws-tickets/`, records: () => [] }),
+  ],
   'POST /mcp/tools/:id/execute': [
     async ({ owner, connection }) => ({
       by: owner,

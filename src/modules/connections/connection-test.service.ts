@@ -25,7 +25,7 @@ export class ConnectionTestService {
     const result = await this.probe(id);
     const { success, details } = result;
     await this.database.transaction(async (transaction) => {
-      await this.connections.recordContact(id, success, transaction.manager);
+      await this.connections.recordContact(id, success, transaction);
       await this.audit.record(transaction, actor, {
         organizationId,
         action: 'connection.tested',

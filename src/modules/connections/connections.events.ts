@@ -13,3 +13,17 @@ export interface ConnectionChanged {
 export function connectionChanged(connectionId: string, organizationId: string, ends: boolean): ConnectionChanged {
   return { type: CONNECTION_CHANGED, connection_id: connectionId, organization_id: organizationId, ends };
 }
+
+/** A server could be reached again, or not any more. */
+export const CONNECTION_STATUS = 'connection_status';
+
+export interface ConnectionStatusChanged {
+  readonly type: typeof CONNECTION_STATUS;
+  readonly connection_id: string;
+  readonly organization_id: string;
+  readonly [id: string]: string;
+}
+
+export function connectionStatusChanged(connectionId: string, organizationId: string): ConnectionStatusChanged {
+  return { type: CONNECTION_STATUS, connection_id: connectionId, organization_id: organizationId };
+}

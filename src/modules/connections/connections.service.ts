@@ -10,13 +10,21 @@ import {
   type DeclaredResource,
   type ServerTypeDefinition,
 } from '../registry/registry.service.js';
-import { Connection } from './connection.entity.js';
+import { Connection, type ConnectionStatus } from './connection.entity.js';
+import { connectionStatusChanged } from './connections.events.js';
 import {
   ListConnections,
   toConnectionResponse,
   type ConnectionResponse,
   type ConnectionRow,
 } from './connections.dto.js';
+
+export type { ConnectionStatus } from './connection.entity.js';
+
+export interface LiveState {
+  organizationId: string;
+  status: ConnectionStatus;
+}
 
 /** Members read, owners and admins edit (new-connections.service.ts, connection-changes.service.ts); nobody reads credentials. */
 @Injectable()
@@ -100,18 +108,24 @@ export class ConnectionsService {
     return type;
   }
 
-  /** What the last contact said; not an edit, so no revision and no event. */
-  async recordContact(id: string, reached: boolean, manager = this.database.manager): Promise<void> {
-    await manager
-      .createQueryBuilder()
-      .update(Connection)
-      .set({
-        status: reached ? 'connected' : 'error',
-        ...(reached ? { lastConnected: new Date() } : {}),
-        updatedAt: () => 'updated_at',
-      })
-      .where('id = :id AND deleted_at IS NULL', { id })
-      .execute();
+  /** What the last contact said; not an edit, so no revision. Whoever watches the connection hears of a change. */
+  async recordContact(id: string, reached: boolean, transaction?: Transaction): Promise<void> {
+    if (!transaction) return this.database.transaction((own) => this.recordContact(id, reached, own));
+    const status: ConnectionStatus = reached ? 'connected' : 'error';
+    const [rows] = await transaction.manager.query<[{ organization_id: string; before: ConnectionStatus }[], number]>(
+      `WITH known AS (SELECT id, status FROM connections WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE)
+       UPDATE connections c SET status = $2, last_connected = CASE WHEN $3 THEN now() ELSE c.last_connected END
+         FROM known WHERE c.id = known.id RETURNING c.organization_id, known.status AS before`,
+      [id, status, reached],
+    );
+    const [row] = rows;
+    if (row && row.before !== status) await transaction.publish(connectionStatusChanged(id, row.organization_id));
+  }
+
+  /** What people who watch a connection are told of it; undefined for one that is not there any more. */
+  async liveState(id: string): Promise<LiveState | undefined> {
+    const row = await this.database.manager.findOneBy(Connection, { id, deletedAt: IsNull() });
+    return row ? { organizationId: row.organizationId, status: row.isActive ? row.status : 'disconnected' } : undefined;
   }
 
   private living(actor: Actor, manager: EntityManager = this.database.manager): SelectQueryBuilder<Connection> {

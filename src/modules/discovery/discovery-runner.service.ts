@@ -35,7 +35,7 @@ export class DiscoveryRunnerService {
     scope: DiscoveryScope,
     signal?: AbortSignal,
   ): Promise<RunOutcome> {
-    const progress = this.runs.progressOf(runId);
+    const progress = this.runs.progressOf(connectionId, runId);
     try {
       const place = await this.connections.discoveredOn(connectionId);
       const target = await this.targets.forInspection(connectionId);

@@ -9,7 +9,7 @@ import { AuditService, type Change } from '../audit/audit.service.js';
 import type { DiscoveredOn } from '../connections/connections.service.js';
 import { EVERYTHING, type Collected, type DiscoveryScope } from './discovery-collector.js';
 import { DiscoveryRun } from './discovery-run.entity.js';
-import { DISCOVERY_STORED_JOB, discoveryFinished, toolChanged } from './discovery.events.js';
+import { DISCOVERY_STORED_JOB, discoveryFinished, discoveryProgressed, toolChanged } from './discovery.events.js';
 import { DiscoveryStoreService, type Stored } from './discovery-store.service.js';
 
 /** How often a running discovery says how far it is. */
@@ -41,6 +41,10 @@ export class DiscoveryRunsService {
     const id = uuidv7();
     await this.database.manager.insert(DiscoveryRun, { id, connectionId });
     return id;
+  }
+
+  find(connectionId: string, id: string): Promise<DiscoveryRun | null> {
+    return this.database.manager.findOneBy(DiscoveryRun, { id, connectionId });
   }
 
   /** @param actor null where the server itself said that something changed */
@@ -80,7 +84,7 @@ export class DiscoveryRunsService {
       [connectionId],
     );
     if (!connection) throw notFound('connection', connectionId);
-    const stored = await this.rows.store(manager, place, collected, scope, connection.trust);
+    const stored = await this.rows.store(manager, runId, place, collected, scope, connection.trust);
     await manager.update(
       DiscoveryRun,
       { id: runId },
@@ -128,13 +132,25 @@ export class DiscoveryRunsService {
   }
 
   /** Written on a timer, whatever the pages bring: it is also the sign of life. */
-  progressOf(runId: string): { report: (stage: string, found: number) => void; stop: () => Promise<void> } {
+  progressOf(
+    connectionId: string,
+    runId: string,
+  ): { report: (stage: string, found: number) => void; stop: () => Promise<void> } {
     let latest: { stage: string; resourcesFound: number } | null = null;
     let writing: Promise<unknown> = Promise.resolve();
     const timer = setInterval(() => {
       const values = { ...latest, seenAt: new Date() };
       writing = writing
-        .then(() => this.database.manager.update(DiscoveryRun, { id: runId, status: 'running' }, values))
+        .then(() =>
+          this.database.transaction(async (transaction) => {
+            const { affected } = await transaction.manager.update(
+              DiscoveryRun,
+              { id: runId, status: 'running' },
+              values,
+            );
+            if (affected !== 0) await transaction.publish(discoveryProgressed(connectionId, runId));
+          }),
+        )
         .catch(() => undefined);
     }, PROGRESS_MS);
     return {

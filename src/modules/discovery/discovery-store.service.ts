@@ -39,14 +39,16 @@ const UPSERT_RESOURCES = `
       JOIN incoming i ON r.connection_id = $1 AND r.kind = i.kind AND r.uri_digest = i.uri_digest
   ), written AS (
     INSERT INTO resources (connection_id, organization_id, kind, resource_uri, uri_digest, resource_name, resource_type,
-                           description, schema, operations, external_id, mime_type, content_digest)
+                           description, schema, operations, external_id, mime_type, content_digest, changed_in)
     SELECT $1, $2, kind, uri, uri_digest, name, type, description, schema,
-           ARRAY(SELECT jsonb_array_elements_text(operations)), external_id, mime_type, content_digest
+           ARRAY(SELECT jsonb_array_elements_text(operations)), external_id, mime_type, content_digest, $4
       FROM incoming ORDER BY ordinal
     ON CONFLICT (connection_id, kind, uri_digest) DO UPDATE SET
       resource_uri = excluded.resource_uri, resource_name = excluded.resource_name, resource_type = excluded.resource_type,
       description = excluded.description, schema = excluded.schema, operations = excluded.operations,
       external_id = excluded.external_id, mime_type = excluded.mime_type, content_digest = excluded.content_digest,
+      changed_in = CASE WHEN resources.content_digest <> excluded.content_digest OR NOT resources.is_available
+                        THEN excluded.changed_in ELSE resources.changed_in END,
       last_verified = now(), is_available = true
     RETURNING id, kind, uri_digest, content_digest
   )
@@ -72,10 +74,12 @@ export class DiscoveryStoreService {
 
   /**
    * The transaction must hold the connection's row, so that two runs write one after the other.
+   * @param runId of the discovery
    * @param trust whether changed definitions are taken as they come
    */
   async store(
     manager: EntityManager,
+    runId: string,
     place: DiscoveredOn,
     collected: Collected,
     scope: DiscoveryScope,
@@ -93,14 +97,14 @@ export class DiscoveryStoreService {
       baselineKinds,
     };
     for (const chunk of chunks(collected.items)) {
-      for (const row of await this.upsertResources(manager, place, chunk, reviewed)) {
+      for (const row of await this.upsertResources(manager, runId, place, chunk, reviewed)) {
         ids.set(`${row.kind} ${row.uri_digest}`, row.id);
         if (row.created) stored.created++;
         if (row.changed) stored.updated++;
       }
     }
     await this.linkParents(manager, place, collected.items);
-    stored.vanished = await this.markVanished(manager, place, collected.completeKinds, scope);
+    stored.vanished = await this.markVanished(manager, runId, place, collected.completeKinds, scope);
     const tools = collected.items.filter((item) => item.tool !== null);
     for (const chunk of chunks(tools)) await this.upsertTools(manager, place, chunk, reviewed, ids);
     await this.definitions.store(manager, place, reviewed, ids);
@@ -109,6 +113,7 @@ export class DiscoveryStoreService {
 
   private upsertResources(
     manager: EntityManager,
+    runId: string,
     place: DiscoveredOn,
     items: readonly DiscoveredItem[],
     reviewed: ReviewedRun,
@@ -130,7 +135,12 @@ export class DiscoveryStoreService {
         content_digest: contentDigest(item),
       };
     });
-    return manager.query<StoredRow[]>(UPSERT_RESOURCES, [place.connectionId, place.organizationId, storableJson(rows)]);
+    return manager.query<StoredRow[]>(UPSERT_RESOURCES, [
+      place.connectionId,
+      place.organizationId,
+      storableJson(rows),
+      runId,
+    ]);
   }
 
   /** Resources whose parent changed, and only those, are touched. */
@@ -160,15 +170,16 @@ export class DiscoveryStoreService {
   /** `now()` is the start of the transaction: whatever was seen in it carries that very time. */
   private async markVanished(
     manager: EntityManager,
+    runId: string,
     place: DiscoveredOn,
     kinds: ResourceKind[],
     scope: DiscoveryScope,
   ): Promise<number> {
     const [, count] = await manager.query<[unknown, number]>(
-      `UPDATE resources SET is_available = false
+      `UPDATE resources SET is_available = false, changed_in = $4
         WHERE connection_id = $1 AND is_available AND kind = ANY($2) AND last_verified < now()
           AND ($3::text[] IS NULL OR resource_type = ANY($3))`,
-      [place.connectionId, kinds, scope.resourceTypes],
+      [place.connectionId, kinds, scope.resourceTypes, runId],
     );
     return count;
   }

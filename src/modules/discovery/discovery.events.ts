@@ -13,6 +13,20 @@ export function discoveryFinished(connectionId: string, organizationId: string, 
   return { type: DISCOVERY_FINISHED, connection_id: connectionId, organization_id: organizationId, run_id: runId };
 }
 
+/** How far a discovery is was written down. */
+export const DISCOVERY_PROGRESSED = 'discovery_progressed';
+
+export interface DiscoveryProgressed {
+  readonly type: typeof DISCOVERY_PROGRESSED;
+  readonly connection_id: string;
+  readonly run_id: string;
+  readonly [id: string]: string;
+}
+
+export function discoveryProgressed(connectionId: string, runId: string): DiscoveryProgressed {
+  return { type: DISCOVERY_PROGRESSED, connection_id: connectionId, run_id: runId };
+}
+
 /** Definitions of a connection wait for review or were decided on, or the effect of a tool was set. */
 export const TOOL_CHANGED = 'tool_changed';
 

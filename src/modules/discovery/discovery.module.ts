@@ -34,6 +34,6 @@ import { Tool } from './tool.entity.js';
     ToolCatalogService,
     ToolReviewService,
   ],
-  exports: [DiscoveryRunnerService, ResourcesService, ToolCatalogService],
+  exports: [DiscoveryRunnerService, DiscoveryRunsService, ResourcesService, ToolCatalogService],
 })
 export class DiscoveryModule {}

@@ -67,6 +67,10 @@ export class Resource {
   @Column('timestamptz', { name: 'last_verified', default: () => 'now()' })
   lastVerified: Date;
 
+  /** The discovery that last made, changed or lost it; null for what was there before runs were noted. */
+  @Column('uuid', { name: 'changed_in', nullable: true })
+  changedIn: string | null;
+
   @Column('boolean', { name: 'is_available', default: true })
   isAvailable: boolean;
 

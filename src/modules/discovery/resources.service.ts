@@ -26,6 +26,14 @@ export interface ResourceDetails extends ResourceFacts {
   isAvailable: boolean;
 }
 
+export interface ChangedResource {
+  id: number;
+  organization_id: string;
+  resource_name: string;
+  resource_type: string;
+  is_available: boolean;
+}
+
 /** A resource as `/mcp/servers/{id}/resources` lists it. */
 export interface ServerResourceRow {
   id: number;
@@ -109,6 +117,18 @@ export class ResourcesService {
       .select(['r.id AS id', 'r.connection_id AS "connectionId"', 'r.organization_id AS "organizationId"'])
       .addSelect(['r.resource_uri AS uri', 'r.kind AS kind', 'r.is_available AS "isAvailable"'])
       .getRawOne<ResourceDetails>();
+  }
+
+  /** What a discovery made, changed or lost, at most so many of it. */
+  changedIn(connectionId: string, runId: string, most: number): Promise<ChangedResource[]> {
+    return this.database.manager
+      .createQueryBuilder(Resource, 'r')
+      .where('r.connection_id = :connectionId AND r.changed_in = :runId', { connectionId, runId })
+      .select(['r.id AS id', 'r.organization_id AS organization_id', 'r.resource_name AS resource_name'])
+      .addSelect(['r.resource_type AS resource_type', 'r.is_available AS is_available'])
+      .orderBy('r.id')
+      .limit(most)
+      .getRawMany<ChangedResource>();
   }
 
   /** What a URI means on a connection; undefined where nothing that is listed offers it. */

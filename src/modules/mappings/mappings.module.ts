@@ -50,5 +50,6 @@ import { WebhooksService } from './webhooks.service.js';
     SyncsService,
     WebhooksService,
   ],
+  exports: [SyncsService],
 })
 export class MappingsModule {}

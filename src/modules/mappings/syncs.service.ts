@@ -8,7 +8,7 @@ import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { Page, PageQuery, readPage } from '../../platform/http/paging.js';
 import { enqueueJob } from '../../platform/jobs/enqueue-job.js';
 import { AuditService } from '../audit/audit.service.js';
-import { MappingSync, type SyncTrigger } from './mapping-sync.entity.js';
+import { MappingSync, type SyncStatus, type SyncTrigger } from './mapping-sync.entity.js';
 import { SyncRequest, toSyncResponse, type SyncedResponse, type SyncResponse, type SyncRow } from './mappings.dto.js';
 import { MappingsService } from './mappings.service.js';
 import { MAPPING_SYNC_JOB } from './sync-runner.service.js';
@@ -16,6 +16,16 @@ import { MAPPING_SYNC_JOB } from './sync-runner.service.js';
 /** How long somebody who asks for a sync waits for its end. */
 const PATIENCE_MS = 20_000;
 const LOOK_MS = { first: 30, longest: 500 };
+
+export interface EndedSync {
+  mapping_id: number;
+  status: SyncStatus;
+  items_synced: number;
+  items_failed: number;
+  organization_id: string;
+  workspace_id: string;
+  connection_id: string;
+}
 
 /** Syncs that people ask for, and what became of all. */
 @Injectable()
@@ -28,7 +38,7 @@ export class SyncsService {
 
   /** @returns the sync as it is after 20 s at the latest; @throws DomainError 409 `sync_running`, or what made it fail */
   async sync(actor: Actor, mappingId: number, request: SyncRequest, signal: AbortSignal): Promise<SyncResponse> {
-    return this.ended(await this.start(actor, mappingId, request), signal);
+    return this.untilEnded(await this.start(actor, mappingId, request), signal);
   }
 
   /** Answers at once: it is run by itself. */
@@ -58,7 +68,18 @@ export class SyncsService {
     return this.row(mappingId, id);
   }
 
-  private async ended(sync: SyncResponse, signal: AbortSignal): Promise<SyncResponse> {
+  /** What those who watch are told of a sync; undefined while it is under way, and for none. */
+  async ended(id: string): Promise<EndedSync | undefined> {
+    const [row] = await this.database.manager.query<EndedSync[]>(
+      `SELECT s.mapping_id, s.status, s.items_synced, s.items_failed, m.organization_id, a.workspace_id, a.connection_id
+         FROM mapping_syncs s JOIN mappings m ON m.id = s.mapping_id JOIN workspace_access a ON a.id = m.workspace_access_id
+        WHERE s.id = $1 AND s.finished_at IS NOT NULL`,
+      [id],
+    );
+    return row;
+  }
+
+  private async untilEnded(sync: SyncResponse, signal: AbortSignal): Promise<SyncResponse> {
     const until = Date.now() + PATIENCE_MS;
     let latest = sync;
     for (

@@ -70,7 +70,7 @@ async function limit(limits: RequestLimits, request: FastifyRequest, reply: Fast
 }
 
 /** An IPv6 client owns at least a /64: its addresses count as one. */
-function addressKey(address: string): string {
+export function addressKey(address: string): string {
   if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
   const [head = '', tail] = address.split('::');
   const left = head.split(':').filter(Boolean);
