@@ -25,7 +25,7 @@ export class CredentialMask {
   constructor(transport: UpstreamTransport) {
     const values = Object.values(sentBy(transport));
     const inUrl = 'url' in transport ? secretsOfUrl(transport.url) : [];
-    const all = [...values.flatMap(quotedParts), ...inUrl, ...(transport.secrets ?? [])];
+    const all = [...values.flatMap(quotedParts), ...inUrl, ...(transport.secrets ?? []), ...basicForms(transport)];
     this.secrets = partsOf([...all, ...all.map(encoded)], SHORTEST);
     this.needles = this.secrets.map((secret) => JSON.stringify(secret).slice(1, -1));
   }
@@ -62,6 +62,20 @@ export class CredentialMask {
       Object.entries(value).map(([key, inner]) => [mask(key, this.secrets), this.masked(inner)]),
     );
   }
+}
+
+/** What HTTP makes of the secrets of a server of our own: by themselves, and behind another value as in `Basic` (RFC 7617). */
+function basicForms(transport: UpstreamTransport): string[] {
+  if (transport.type !== 'builtin') return [];
+  const values = Object.values(transport.settings.auth).filter((value) => typeof value === 'string');
+  const pairs = (transport.secrets ?? []).flatMap((secret) => [
+    secret,
+    `:${secret}`,
+    `${secret}:`,
+    ...values.map((value) => `${value}:${secret}`),
+  ]);
+  // Without the padding, which some leave out.
+  return pairs.map((pair) => Buffer.from(pair).toString('base64').replace(/=+$/, ''));
 }
 
 /** Of a server of our own all secrets are in `secrets`. */

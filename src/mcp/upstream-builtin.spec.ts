@@ -32,7 +32,8 @@ function startOf(journal: Journal): StartBuiltin {
         });
         throw error;
       }
-      const text = params.name === 'large' ? 'x'.repeat(200_000) : `${params.name} with ${String(auth.api_token)}`;
+      const said = params.name === 'says' ? auth.says : `${params.name} with ${String(auth.api_token)}`;
+      const text = params.name === 'large' ? 'x'.repeat(200_000) : String(said);
       return { content: [{ type: 'text', text }], structuredContent: { kept: { as: ['it', 'is'] } } };
     });
     return { server, serverTime: '2026-11-25T08:00:00Z' };
@@ -84,6 +85,18 @@ describe('a server in this process', () => {
       content: [{ type: 'text', text: 'echo with ***' }],
       structuredContent: { kept: { as: ['it', 'is'] } },
     });
+  });
+
+  it('gives credentials away in no form that HTTP has for them', async () => {
+    const basic = Buffer.from(`robot@acme.example:${TOKEN}`).toString('base64');
+    const { transport } = target();
+    if (transport.type !== 'builtin') throw new Error('another transport');
+    const settings = {
+      auth: { ...transport.settings.auth, email: 'robot@acme.example', says: `Basic ${basic}` },
+      options: {},
+    };
+    const to = { ...target(), transport: { ...transport, settings } };
+    expect(JSON.stringify(await call('says', to))).toContain('Basic ***');
   });
 
   it('fails as its system does: while it starts, and in the middle of a call', async () => {

@@ -9,6 +9,8 @@ import { ConnectionTargetsService } from './connection-targets.service.js';
 import { ConnectionsService } from './connections.service.js';
 import type { TestResponse } from './connections.dto.js';
 
+const LONGEST_SHOWN = 200;
+
 /** Tries whether a connection works, with a fresh session. */
 @Injectable()
 export class ConnectionTestService {
@@ -43,9 +45,9 @@ export class ConnectionTestService {
         success: true,
         message: 'Connection successful',
         details: {
-          version: server.serverInfo.version,
+          version: shown(server.serverInfo.version),
           ...(server.serverTime === undefined ? {} : { server_time: server.serverTime }),
-          server_name: server.serverInfo.name,
+          server_name: shown(server.serverInfo.name),
           protocol_version: server.protocolVersion,
           latency_ms: Math.round(server.latencyMs),
         },
@@ -54,6 +56,11 @@ export class ConnectionTestService {
       return { success: false, ...describeFailure(error) };
     }
   }
+}
+
+/** Whatever a server says of itself: short, and nothing that hides or turns what is around it. */
+function shown(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, '').slice(0, LONGEST_SHOWN);
 }
 
 function describeFailure(error: unknown): { message: string; details: Record<string, unknown> } {

@@ -97,13 +97,14 @@ export class DiscoveryStoreService {
       baselineKinds,
     };
     for (const chunk of chunks(collected.items)) {
+      await this.retireReplaced(manager, runId, place, chunk);
       for (const row of await this.upsertResources(manager, runId, place, chunk, reviewed)) {
         ids.set(`${row.kind} ${row.uri_digest}`, row.id);
         if (row.created) stored.created++;
         if (row.changed) stored.updated++;
       }
     }
-    await this.linkParents(manager, place, collected.items);
+    await this.linkParents(manager, place, collected.items, ids);
     stored.vanished = await this.markVanished(manager, runId, place, collected.completeKinds, scope);
     const tools = collected.items.filter((item) => item.tool !== null);
     for (const chunk of chunks(tools)) await this.upsertTools(manager, place, chunk, reviewed, ids);
@@ -148,23 +149,70 @@ export class DiscoveryStoreService {
     manager: EntityManager,
     place: DiscoveredOn,
     items: readonly DiscoveredItem[],
+    ids: ReadonlyMap<string, number>,
   ): Promise<void> {
     const nested = items.filter((item) => item.kind !== 'tool' && item.kind !== 'prompt');
     for (const chunk of chunks(nested)) {
+      const parents = await this.parentsOf(manager, place, chunk, ids);
       const links = chunk.map((item) => ({
-        kind: item.kind,
-        child: uriDigest(item.uri),
-        parent: item.parentUri === null ? null : uriDigest(item.parentUri),
+        child: ids.get(`${item.kind} ${uriDigest(item.uri)}`),
+        parent: (item.parentUri === null ? undefined : parents.get(uriDigest(item.parentUri))) ?? null,
       }));
       await manager.query(
-        `UPDATE resources r SET parent_id = x.parent_id
-           FROM (SELECT i.kind, i.child, p.id AS parent_id
-                   FROM jsonb_to_recordset($2::jsonb) AS i(kind text, child text, parent text)
-                   LEFT JOIN resources p ON p.connection_id = $1 AND p.kind IN ('resource', 'resource_template') AND p.uri_digest = i.parent) x
-          WHERE r.connection_id = $1 AND r.kind = x.kind AND r.uri_digest = x.child AND r.parent_id IS DISTINCT FROM x.parent_id`,
-        [place.connectionId, JSON.stringify(links)],
+        `UPDATE resources r SET parent_id = x.parent
+           FROM json_to_recordset($1::json) AS x(child int, parent int)
+          WHERE r.id = x.child AND r.parent_id IS DISTINCT FROM x.parent`,
+        [JSON.stringify(links)],
       );
     }
+  }
+
+  /** By the digest of their URI: of this run, or, where it was asked for other types only, of an earlier one. */
+  private async parentsOf(
+    manager: EntityManager,
+    place: DiscoveredOn,
+    items: readonly DiscoveredItem[],
+    ids: ReadonlyMap<string, number>,
+  ): Promise<ReadonlyMap<string, number>> {
+    const parents = new Map<string, number>();
+    const missing: string[] = [];
+    for (const { parentUri } of items) {
+      if (parentUri === null) continue;
+      const digest = uriDigest(parentUri);
+      const id = ids.get(`resource ${digest}`) ?? ids.get(`resource_template ${digest}`);
+      if (id === undefined) missing.push(digest);
+      else parents.set(digest, id);
+    }
+    if (missing.length === 0) return parents;
+    const rows = await manager.query<{ id: number; uri_digest: string }[]>(
+      `SELECT id, uri_digest FROM resources
+        WHERE connection_id = $1 AND kind IN ('resource', 'resource_template') AND uri_digest = ANY($2)`,
+      [place.connectionId, missing],
+    );
+    for (const { id, uri_digest } of rows) parents.set(uri_digest, id);
+    return parents;
+  }
+
+  /**
+   * What has another id at its server is another thing under a name that became free: whoever was granted the old one was not
+   * granted this. The old row keeps its history, and gives its address up.
+   */
+  private async retireReplaced(
+    manager: EntityManager,
+    runId: string,
+    place: DiscoveredOn,
+    items: readonly DiscoveredItem[],
+  ): Promise<void> {
+    const named = items.flatMap(({ kind, uri, externalId }) =>
+      externalId === null ? [] : [{ kind, uri_digest: uriDigest(uri), external_id: externalId }],
+    );
+    if (named.length === 0) return;
+    await manager.query(
+      `UPDATE resources r SET uri_digest = r.uri_digest || '~' || r.id, is_available = false, changed_in = $3
+         FROM json_to_recordset($2::json) AS x(kind text, uri_digest text, external_id text)
+        WHERE r.connection_id = $1 AND r.kind = x.kind AND r.uri_digest = x.uri_digest AND r.external_id <> x.external_id`,
+      [place.connectionId, storableJson(named), runId],
+    );
   }
 
   /** `now()` is the start of the transaction: whatever was seen in it carries that very time. */

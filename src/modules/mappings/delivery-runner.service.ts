@@ -44,7 +44,7 @@ export class DeliveryRunnerService implements OnModuleInit, BeforeApplicationShu
   ) {}
 
   onModuleInit(): void {
-    this.jobs.handle(MAPPING_DELIVERY_JOB, ({ delivery_id: id }) => this.deliver(String(id)), 'long');
+    this.jobs.handle(MAPPING_DELIVERY_JOB, ({ delivery_id: id }) => this.deliver(String(id)), 'outgoing');
   }
 
   beforeApplicationShutdown(): void {

@@ -27,6 +27,8 @@ describe('mappings', () => {
   /** What the upstream has now, and how it fails. */
   let entries: Entry[] = [];
   let answer: (() => string) | null = null;
+  /** Always the same entries, and always another page. */
+  let isEndless = false;
   const ids = new Map<string, number>();
 
   const text = { type: 'string' };
@@ -38,6 +40,8 @@ describe('mappings', () => {
       ],
       call: (_name, { page }) => {
         const from = Number((page as { at?: string } | undefined)?.at ?? 0);
+        if (isEndless)
+          return { content: [{ type: 'text', text: JSON.stringify({ result: { entries }, next: String(from + 1) }) }] };
         const found = {
           result: { entries: entries.slice(from, from + 2) },
           ...(from + 2 < entries.length ? { next: String(from + 2) } : {}),
@@ -338,6 +342,21 @@ describe('mappings', () => {
     await acme.owner.patch(`/api/v1/mcp/workspace-access/${grant}/`, { is_active: true });
     await manager.client.patch(path, { is_active: false });
     expectError(await sync(path), 409, 'conflict');
+  });
+
+  it('give a list up that has no end, and can be removed while they are synced', async () => {
+    const config = { ...FIELDS, items: '/result/entries', cursor: { next: '/next', argument: '/page/at' } };
+    const path = await created({ resource: id('tool://crm/list_entries'), mapping_config: config });
+    const other = await created({ resource: id('tool://crm/list_entries'), mapping_config: config });
+    isEndless = true;
+    const started = await manager.client.post(`${other}sync/`, {}, { prefer: 'respond-async' });
+    expect(started.status).toBe(202);
+    await sleep(100);
+    expect((await manager.client.delete(other)).status).toBe(204);
+    const failed = await sync(path);
+    isEndless = false;
+    expectError(failed, 502, 'upstream_error');
+    expect(failed.body.message).toContain('no end');
   });
 
   it('answer 202 where asked, and run one sync at a time', async () => {

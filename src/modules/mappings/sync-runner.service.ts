@@ -9,6 +9,9 @@ import { SyncStoreService, SyncTakenOver, type ClaimedSync } from './sync-store.
 export const MAPPING_SYNC_JOB = 'mapping_sync';
 
 const RETRIED_AT_ONCE = 200;
+/** A list that goes on for so long without an end has none. */
+const MOST_STALE_PAGES = 25;
+const LONGEST_SYNC_MS = 3_600_000;
 
 /** Runs syncs, on whichever replica takes the job: from the beginning, so that it may be killed at any moment and run again. */
 @Injectable()
@@ -52,10 +55,16 @@ export class SyncRunnerService implements OnModuleInit, BeforeApplicationShutdow
     const since = isComplete ? null : sync.checkpoint;
     let checkpoint: string | null = null;
     if (!isComplete) await this.retryFailed(sync);
+    const until = Date.now() + LONGEST_SYNC_MS;
+    let stale = 0;
     for await (const page of this.reader.pages(sync, sync.id, since, this.stopping.signal)) {
       checkpoint = page.checkpoint ?? checkpoint;
       // A complete sync that is cut short has read nothing for good: deletions would be missed.
-      await this.store.writePage(sync, page.items, isComplete ? null : checkpoint);
+      const met = await this.store.writePage(sync, page.items, isComplete ? null : checkpoint);
+      // What the policy took out leaves pages without items, which says nothing.
+      stale = met === 0 && page.items.length > 0 ? stale + 1 : 0;
+      if (stale === MOST_STALE_PAGES) throw endless(`${MOST_STALE_PAGES} pages in a row had nothing new`);
+      if (Date.now() > until) throw endless('It took more than an hour');
     }
     await this.store.finish(sync, checkpoint);
   }
@@ -85,4 +94,8 @@ export class SyncRunnerService implements OnModuleInit, BeforeApplicationShutdow
       if (!(reason instanceof SyncTakenOver)) throw reason;
     });
   }
+}
+
+function endless(message: string): DomainError {
+  return new DomainError('upstream_error', `The list of the server has no end: ${message}`, { reason: 'pages' });
 }

@@ -63,6 +63,7 @@ export class SyncScheduleService implements OnApplicationBootstrap, OnApplicatio
     if (!this.lease.mayJudge) return;
     await this.database.transaction(async (transaction) => {
       const left = await transaction.manager.query<{ id: string }[]>(LEFT_BEHIND, [this.lease.id]);
+      // In no queue: a process that is only paused still holds the one it was in.
       for (const { id } of left)
         await enqueueJob(transaction, MAPPING_SYNC_JOB, { sync_id: id }, { key: `${MAPPING_SYNC_JOB}:${id}` });
     });

@@ -124,10 +124,13 @@ export class SyncStoreService {
     );
   }
 
-  /** @param checkpoint where an incremental sync goes on after these; null leaves it where it is */
-  writePage(sync: ClaimedSync, items: readonly RenderedItem[], checkpoint: string | null): Promise<void> {
+  /**
+   * @param checkpoint where an incremental sync goes on after these; null leaves it where it is
+   * @returns how many of the items this sync had not met before
+   */
+  writePage(sync: ClaimedSync, items: readonly RenderedItem[], checkpoint: string | null): Promise<number> {
     return this.database.transaction(async (transaction) => {
-      await this.hold(transaction, sync.id);
+      await this.hold(transaction, sync);
       const known = items.filter((item) => item.external_id !== null);
       // A page may have an item twice: the later one counts.
       const rows = [...new Map(known.map((item) => [item.external_id, toRow(item)])).values()];
@@ -162,6 +165,7 @@ export class SyncStoreService {
           sync.mapping_id,
           checkpoint,
         ]);
+      return (counts?.synced ?? 0) + (counts?.failed ?? 0) + (items.length - known.length);
     });
   }
 
@@ -173,7 +177,7 @@ export class SyncStoreService {
   finish(sync: ClaimedSync, checkpoint: string | null): Promise<void> {
     return this.database.transaction(async (transaction) => {
       const { manager } = transaction;
-      await this.hold(transaction, sync.id);
+      await this.hold(transaction, sync);
       let deleted = 0;
       let isRefused = false;
       if (sync.mode === 'complete') {
@@ -217,7 +221,7 @@ export class SyncStoreService {
 
   fail(sync: ClaimedSync, problem: SyncProblem): Promise<void> {
     return this.database.transaction(async (transaction) => {
-      await this.hold(transaction, sync.id);
+      await this.hold(transaction, sync);
       await this.end(transaction, sync, 'failed', 0, problem);
       // Later each time, so that an upstream in trouble is left alone.
       await transaction.manager.query(
@@ -240,7 +244,9 @@ export class SyncStoreService {
   }
 
   /** @throws SyncTakenOver */
-  private async hold({ manager }: Transaction, id: string): Promise<void> {
+  private async hold({ manager }: Transaction, { id, mapping_id: mappingId }: ClaimedSync): Promise<void> {
+    // The mapping first, as whoever changes or removes it does.
+    await manager.query('SELECT 1 FROM mappings WHERE id = $1 FOR NO KEY UPDATE', [mappingId]);
     const held = await manager.query<unknown[]>(
       "SELECT 1 FROM mapping_syncs WHERE id = $1 AND status = 'running' AND process_id = $2 FOR NO KEY UPDATE",
       [id, this.lease.id],

@@ -161,12 +161,14 @@ export async function enqueueSync(
   { complete = false, confirm_deletions = false }: SyncRequest = {},
 ): Promise<string | null> {
   const id = uuidv7();
-  const [inserted] = await transaction.manager.query<unknown[]>(
+  const [inserted] = await transaction.manager.query<{ organization_id: string }[]>(
     `INSERT INTO mapping_syncs (id, mapping_id, trigger, reads_all, may_delete) VALUES ($1, $2, $3, $4, $5)
-     ON CONFLICT DO NOTHING RETURNING id`,
+     ON CONFLICT DO NOTHING RETURNING (SELECT organization_id FROM mappings WHERE id = $2) AS organization_id`,
     [id, mappingId, trigger, complete || confirm_deletions, confirm_deletions],
   );
   if (!inserted) return null;
-  await enqueueJob(transaction, MAPPING_SYNC_JOB, { sync_id: id }, { key: `${MAPPING_SYNC_JOB}:${id}` });
+  // Two at once for an organization, so that its long lists keep nobody else waiting.
+  const queue = `${MAPPING_SYNC_JOB}:${inserted.organization_id}:${mappingId % 2}`;
+  await enqueueJob(transaction, MAPPING_SYNC_JOB, { sync_id: id }, { key: `${MAPPING_SYNC_JOB}:${id}`, queue });
   return id;
 }

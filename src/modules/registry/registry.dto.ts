@@ -264,7 +264,8 @@ export function toServerTypeDetails(type: ServerType): ServerTypeDetails {
     scopes: type.scopes,
     tool_effects: type.toolEffects,
     effects_source: type.effectsSource,
-    effects_verified: type.effectsSource !== null,
+    // Servers that run inside the product are its own.
+    effects_verified: type.effectsSource !== null || type.transport.type === 'builtin',
     declared_resources: type.declaredResources,
     price_book: toPriceBookResponse(type.priceBook),
   };

@@ -138,6 +138,7 @@ export class InvocationService {
       return await this.send(attempt, LOOKUP, lookup.tool, request, (result) => ({
         value: result,
         end: answered(result, null),
+        bytesShown: 0,
       }));
     } catch (error) {
       // What the server says instead of an answer is for nobody: it may speak of what is not granted.
@@ -164,7 +165,7 @@ export class InvocationService {
       const filtered = filter(result, decision);
       if (filtered !== null) return finished(result, filtered, toAnswer);
       const error = new DomainError('access_denied', REASONS.result_withheld, { reason: 'result_withheld' });
-      return { error, end: withheld(actor, error) };
+      return { error, end: withheld(actor, error), bytesShown: 0 };
     };
     return this.send(chargedTo(call.attempt, access), decision.reason, toolName, request, finish, told);
   }
@@ -187,7 +188,6 @@ export class InvocationService {
     const sent = bytesOf(operation === 'tools/call' ? params.arguments : params);
     const call = await this.ledger.open(attempt, reason, price, sent);
     const started = performance.now();
-    let bytesReceived = 0;
     let outcome: Finished<Answer>;
     try {
       const result = await this.upstream.send({
@@ -195,14 +195,13 @@ export class InvocationService {
         principal: principalIn(attempt),
         signal: signalOf(attempt, request),
       });
-      bytesReceived = bytesOf(result);
       outcome = finish(result);
     } catch (error) {
       const told = toError(error);
-      outcome = { error: told, end: failed(error, attempt.actor, told) };
+      outcome = { error: told, end: failed(error, attempt.actor, told), bytesShown: 0 };
     }
     const durationUs = (performance.now() - started) * 1_000;
-    await this.ledger.close(call, { ...outcome.end, durationUs, bytesReceived });
+    await this.ledger.close(call, { ...outcome.end, durationUs, bytesReceived: outcome.bytesShown });
     if ('error' in outcome) throw outcome.error;
     return outcome.value;
   }
@@ -244,11 +243,15 @@ export class InvocationService {
 }
 
 /** What becomes of a result, and how the ledger closes the call. */
-type Finished<Answer> = ({ value: Answer } | { error: unknown }) & { end: ReturnType<typeof answered> };
+type Finished<Answer> = ({ value: Answer } | { error: unknown }) & {
+  end: ReturnType<typeof answered>;
+  /** Of what the caller may see: the size of the rest would tell of it. */
+  bytesShown: number;
+};
 
 function finished<Answer>(result: unknown, shown: unknown, toAnswer: (result: unknown) => Answer): Finished<Answer> {
   const value = toAnswer(shown);
-  return { value, end: answered(result, value) };
+  return { value, end: answered(result, value), bytesShown: bytesOf(shown) };
 }
 
 function attemptOf(

@@ -2,11 +2,13 @@ import { Injectable, Logger } from '@nestjs/common';
 import { upstreamFailure } from '../../mcp/upstream-failure.js';
 import { UpstreamPool } from '../../mcp/upstream-pool.js';
 import { UpstreamError } from '../../mcp/upstream.js';
-import { DomainError } from '../../platform/http/domain-error.js';
+import { DomainError, invalid } from '../../platform/http/domain-error.js';
 import { MetricsService } from '../../platform/telemetry/metrics.service.js';
 import { ConnectionTargetsService } from '../connections/connection-targets.service.js';
 import { ConnectionsService } from '../connections/connections.service.js';
 
+/** Member of `error.data` in which a server of our own says which field of a reading it can't use. */
+const REFUSED_FIELD = 'mcp-control-plane/field';
 /** JSON-RPC 2.0, section 5.1. */
 const INVALID_PARAMS = -32_602;
 
@@ -49,6 +51,8 @@ export class UpstreamUseService {
       if (error instanceof UpstreamError && error.rpc?.code === INVALID_PARAMS && operation === 'tools/call') {
         throw new DomainError('arguments_invalid', error.rpc.message, { reason: 'refused_by_server' });
       }
+      const field = error instanceof UpstreamError ? refusedField(error) : null;
+      if (field) throw invalid({ [field]: [(error as UpstreamError).message] });
       throw upstreamFailure(error);
     }
   }
@@ -61,4 +65,11 @@ export class UpstreamUseService {
       .recordContact(connectionId, reached)
       .catch((error: unknown) => this.logger.warn({ err: error }, 'the state of a connection could not be noted'));
   }
+}
+
+/** Of those that a caller may give, see ReadResource. */
+function refusedField({ rpc }: UpstreamError): 'since' | 'cursor' | null {
+  const data = typeof rpc?.data === 'object' && rpc.data !== null ? (rpc.data as Record<string, unknown>) : {};
+  const field = rpc?.code === INVALID_PARAMS ? data[REFUSED_FIELD] : undefined;
+  return field === 'since' || field === 'cursor' ? field : null;
 }

@@ -8,9 +8,9 @@ import { WorkerLiveness } from './worker-liveness.js';
 
 export type JobHandler = (payload: JobPayload) => Promise<void>;
 
-/** Work that takes minutes has runners of its own, so that what is quick never waits for it. */
-export type JobLane = 'short' | 'long';
-const CONCURRENT_JOBS: Record<JobLane, number> = { short: 3, long: 4 };
+/** Work that takes minutes, or waits for somebody's webhook, has runners of its own, so that what is quick never waits for it. */
+export type JobLane = 'short' | 'long' | 'outgoing';
+const CONCURRENT_JOBS: Record<JobLane, number> = { short: 3, long: 6, outgoing: 6 };
 const RESTART_MS = { first: 200, longest: 5_000 };
 
 /**
@@ -20,7 +20,7 @@ const RESTART_MS = { first: 200, longest: 5_000 };
 @Injectable()
 export class JobsService implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger('jobs');
-  private readonly tasks: Record<JobLane, TaskList> = { short: {}, long: {} };
+  private readonly tasks: Record<JobLane, TaskList> = { short: {}, long: {}, outgoing: {} };
   private readonly stopping = new AbortController();
   private readonly runners = new Set<Runner>();
   private running: Promise<unknown> = Promise.resolve();
@@ -39,7 +39,7 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
 
   onApplicationBootstrap(): void {
     this.liveness.start();
-    const lanes = (['short', 'long'] as const).filter((lane) => Object.keys(this.tasks[lane]).length > 0);
+    const lanes = (['short', 'long', 'outgoing'] as const).filter((lane) => Object.keys(this.tasks[lane]).length > 0);
     this.running = Promise.all(lanes.map((lane) => this.keepRunning(lane)));
   }
 

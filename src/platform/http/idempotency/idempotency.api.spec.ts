@@ -416,6 +416,7 @@ describe('Idempotency-Key', () => {
       '/api/v1/auth/refresh',
       '/api/v1/auth/logout',
       '/api/v1/workspaces/{id}/tokens',
+      '/api/v1/mcp/ws-tickets',
     ]);
     expect(Object.values(takes).filter(Boolean).length).toBeGreaterThan(10);
   });
