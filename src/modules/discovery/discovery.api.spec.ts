@@ -425,4 +425,58 @@ describe('discovery', () => {
     expect(await tools()).toBe(3);
     expect((await runs()) - before).toBeLessThanOrEqual(2);
   });
+
+  it('takes another thing under a known name for another thing: who was granted the old one was not granted it', async () => {
+    const project = (external: string): object => ({
+      uri: 'jira://P1',
+      name: `Project ${external}`,
+      _meta: { 'mcp-control-plane/resource': { type: 'project', external_id: external } },
+    });
+    const listed = [project('10001')] as { uri: string; name: string }[];
+    const upstream = await startOldEra({ tools: [], resources: { listed, read: () => 'SECRET' } });
+    closers.push(() => upstream.close());
+    const id = await connect('Renamed', upstream.url);
+    await discover(id);
+    const [old] = (await resources(`connection=${id}&resource_type=project`)).body;
+    await acme.owner.post('/api/v1/mcp/workspace-access/', {
+      workspace: acme.workspace,
+      connection: id,
+      access_name: 'P1',
+      allowed_resources: [old.id],
+    });
+    const { body: agent } = await acme.owner.post(`/api/v1/workspaces/${acme.workspace}/tokens/`, { name: 'P1' });
+    const read = (row: number): Promise<Answer> =>
+      app.anonymous.withToken(agent.token as string).post(`/api/v1/mcp/resources/${row}/read/`);
+    expect((await read(old.id)).body.content).toBe('SECRET');
+    listed[0] = project('77777') as { uri: string; name: string };
+    expect((await discover(id)).body).toMatchObject({ resources_created: 1 });
+    const rows = (await resources(`connection=${id}&resource_type=project`)).body;
+    expect(
+      rows.map((row: { external_id: string; is_available: boolean }) => [row.external_id, row.is_available]),
+    ).toEqual([
+      ['10001', false],
+      ['77777', true],
+    ]);
+    for (const row of rows) expect((await read(row.id)).status).toBe(404);
+  });
+
+  it('links ten thousand resources to their parents in seconds', async () => {
+    const listed = Array.from({ length: 5_000 }, (_, index) => [
+      { uri: `jira://P${index}`, name: `Project ${index}` },
+      {
+        uri: `jira://P${index}/issues`,
+        name: `Issues ${index}`,
+        _meta: { 'mcp-control-plane/resource': { type: 'issue', parent: `jira://P${index}` } },
+      },
+    ]).flat();
+    const upstream = await startOldEra({ json: true, tools: [], resources: { listed, read: () => '' } });
+    closers.push(() => upstream.close());
+    const id = await connect('Nested', upstream.url);
+    const started = Date.now();
+    expect((await discover(id)).body.resources_found).toBeGreaterThanOrEqual(10_000);
+    // It was two minutes when each parent was looked for among all rows.
+    expect(Date.now() - started).toBeLessThan(20_000);
+    const [child] = (await resources(`connection=${id}&resource_type=issue`)).body;
+    expect(child.parent_resource).not.toBeNull();
+  });
 });

@@ -35,7 +35,7 @@ describe('/mcp/tools', () => {
     // Short, so that servers that hang are found out within a test.
     const { body } = await app.admin.get('/api/v1/mcp/connections/');
     for (const { id } of body)
-      await app.admin.patch(`/api/v1/mcp/connections/${id}/`, { config_options: { timeout: 2 } });
+      await app.admin.patch(`/api/v1/mcp/connections/${id}/`, { config_options: { timeout: 4 } });
   });
   afterEach(async () => {
     for (const upstream of own.splice(0)) await upstream.close();
