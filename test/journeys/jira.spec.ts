@@ -144,7 +144,7 @@ describe('a Jira of three projects, one of them granted', () => {
         'summary ~ SECRET',
         'status = "To Do" OR type = Epic',
         'NOT type = Bug',
-        'id is EMPTY or !type=x',
+        'id is EMPTY or !type=Story',
       ]) {
         const answer = await call('search_issues', { jql });
         expect(answer.text).not.toMatch(OF_OPS);
@@ -238,6 +238,28 @@ describe('a Jira of three projects, one of them granted', () => {
     expect(JSON.parse(list.body.content)).toMatchObject([{ key: 'DEV-1', subtasks: [], issuelinks: [] }]);
     expect(list.text).not.toMatch(OF_OPS);
     await acme.owner.delete(path);
+  });
+
+  it('tells nothing of issues of other types by whether something was found', async () => {
+    const path = await grant({ allowed_resources: [id('jira://DEV')], resource_filters: { issue_types: ['bug'] } });
+    const oracle = (text: string): Promise<Answer> =>
+      call('search_issues', {
+        jql: `key = DEV-1 OR (key = DEV-2 AND summary ~ "${text}") ORDER BY key DESC`,
+        max_results: 1,
+      });
+    const [right, wrong] = [await oracle('Write'), await oracle('Nothing')];
+    expect(right.body.structured_content).toEqual({ issues: [expect.objectContaining({ key: 'DEV-1' })] });
+    expect(right.body.structured_content).toEqual(wrong.body.structured_content);
+    expect(jira.journal.at(-1)?.body.jql).toContain('project in ("DEV") AND issuetype in ("Bug") AND (');
+    expect(keysIn(await call('search_issues', { issue_types: ['BUG'] }))).toEqual(['DEV-1']);
+    const { status, body } = await call('search_issues', { issue_types: ['Bug', 'Task'] });
+    expect([status, body.details.reason]).toEqual([403, 'filtered_out']);
+    await acme.owner.delete(path);
+    const none = await grant({ allowed_resources: [id('jira://DEV')], resource_filters: { issue_types: ['Wish'] } });
+    jira.journal.splice(0);
+    expect(keysIn(await call('search_issues', {}))).toEqual([]);
+    expect(reached().filter((entry) => entry.includes('search'))).toEqual([]);
+    await acme.owner.delete(none);
   });
 
   it('reads items until nothing is new, each with what a mapping names it by', async () => {

@@ -86,7 +86,12 @@ const ISSUE_TYPE_SCOPE = {
   parts: { issue_type: 'case_insensitive' },
   filters: { issue_types: '{issue_type}' },
   tools: {
-    search_issues: { results: LISTED_BY_TYPE },
+    search_issues: {
+      arguments: [{ '/issue_types/*': '{issue_type}' }],
+      // What the answer keeps silent about must not be found either: whether there is a next page would tell.
+      inject: { at: '/issue_types', value: '{issue_type}', as: 'list' },
+      results: LISTED_BY_TYPE,
+    },
     get_issue: { results: ONE_BY_TYPE },
     list_issue_types: { results: [{ kind: 'items', items: '/issue_types', parts: { '/name': '{issue_type}' } }] },
     create_issue: { arguments: [{ '/issue_type': '{issue_type}' }], results: ONE_BY_TYPE },

@@ -111,6 +111,21 @@ describe.each(['cloud', 'server'] as const)('the Jira provider at %s', (mode) =>
     expect(keysIn((await provider.call('search_issues', { jql: 'order by key asc' })).content)[0]).toBe('DEV-1');
   });
 
+  it('finds issues of the types that were asked for, and leaves out types that are not there', async () => {
+    const found = async (args: object): Promise<string[]> =>
+      keysIn((await provider.call('search_issues', { ...args })).content).sort();
+    expect(await found({ projects: ['DEV'], issue_types: ['bug', 'Wish', 'sub-task'] })).toEqual(['DEV-1', 'DEV-3']);
+    expect(await found({ projects: ['DEV'], issue_types: ['Wish'] })).toEqual([]);
+    expect(await found({ projects: ['DEV'], issue_types: [] })).toEqual([]);
+    expect(await found({ issue_types: ['Bug'] })).toEqual(['DEV-1', 'OPS-1', 'QA-1']);
+    expect(await found({ issue_types: ['Bug'], jql: 'project = QA OR type = Epic' })).toEqual(['QA-1']);
+    const broken = await provider.call('search_issues', { issue_types: ['Bug'], jql: 'key = QA-1) OR (type = Epic' });
+    expect(broken.isError).toBe(true);
+    const body = { issues: [{ id: '1', key: 'DEV-2', fields: { issuetype: { name: 'Task' } } }] };
+    jira.faults.push({ path: /search/, kind: 'answer', status: 200, body });
+    expect(await found({ issue_types: ['Bug'] })).toEqual([]);
+  });
+
   it('reads an issue with the fields that were asked for, and none that could name another project', async () => {
     const { content } = await provider.call('get_issue', {
       issue_key: 'dev-1',

@@ -32,6 +32,7 @@ export class ProjectDirectory {
   private readonly byKey = new Remembered<Project | 'none'>();
   private readonly all = new Remembered<Project[]>();
   private readonly types = new Remembered<IssueType[]>();
+  private readonly typeNames = new Remembered<string[]>();
 
   constructor(private readonly client: JiraClient) {}
 
@@ -88,6 +89,15 @@ export class ProjectDirectory {
         statuses: objectsIn(statuses).map((status) => textIn(status.name)),
       }));
     });
+  }
+
+  /** Those of the names that are types anywhere at this Jira, as Jira writes them. */
+  async typesNamed(names: readonly string[], signal: AbortSignal): Promise<string[]> {
+    const all = await this.typeNames.getOr(ALL, async () =>
+      objectsIn(await this.client.ask('issuetype', { signal })).map(({ name }) => textIn(name)),
+    );
+    const asked = new Set(names.map((name) => name.toLowerCase()));
+    return [...new Set(all)].filter((name) => name !== '' && asked.has(name.toLowerCase()));
   }
 
   private async named(keys: readonly string[], signal: AbortSignal): Promise<Project[]> {

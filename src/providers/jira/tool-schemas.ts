@@ -71,6 +71,12 @@ export const INPUT = {
     maxItems: 1_000,
     description: 'Keys of the projects to search; a grant fills it in by itself',
   },
+  issueTypes: {
+    type: 'array',
+    items: { ...TEXT, minLength: 1, maxLength: 255 },
+    maxItems: 1_000,
+    description: 'Names of the types to search; a grant with a filter on types fills it in by itself',
+  },
   jql: {
     ...TEXT,
     maxLength: 10_000,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { fits, JqlError, parseJql, type Tree } from '../../../../test/support/upstreams/jira/jql.js';
 import { World } from '../../../../test/support/upstreams/jira/world.js';
 import { ToolFailure } from '../../kit/tool.js';
-import { boundedJql } from './jql-scope.js';
+import { boundedJql, jqlOfTypes } from './jql-scope.js';
 
 const world = new World();
 const bounds = {
@@ -10,7 +10,7 @@ const bounds = {
   keys: ['DEV'],
   hasIssue: async (id: string) => world.find(id)?.project.key === 'DEV',
 };
-const bounded = (jql: string): Promise<string> => boundedJql(jql, bounds);
+const bounded = (jql: string): Promise<string> => boundedJql(jql, bounds, null);
 
 /** Null where it was refused, which must be said in words. */
 async function boundedOrRefused(jql: string): Promise<string | null> {
@@ -95,6 +95,7 @@ const pieces = fc.constantFrom(
 const values = fc.constantFrom(
   'DEV',
   '"DEV"',
+  'Bug',
   'OPS',
   "'OPS'",
   'DEV-1',
@@ -187,6 +188,16 @@ describe('JQL within projects', () => {
     expect(await bounded('resolution is not empty')).toContain('("resolution" IS NOT EMPTY)');
     expect(await bounded(' ')).toBe('project in ("DEV") ORDER BY updated DESC');
     expect(await bounded('fixVersion = RC-1 AND labels = UTF-8')).toContain('"RC-1"');
+  });
+
+  it('is written within types as well, and within types alone', async () => {
+    expect(await boundedJql('status = Done', bounds, ['Bug', 'A "b"'])).toBe(
+      'project in ("DEV") AND issuetype in ("Bug", "A \\"b\\"") AND ("status" = "Done") ORDER BY updated DESC',
+    );
+    expect(jqlOfTypes('a = b OR c = d order by key', ['Bug'])).toBe(
+      'issuetype in ("Bug") AND (("a" = "b") OR ("c" = "d")) ORDER BY "key"',
+    );
+    expect(jqlOfTypes('', ['Bug'])).toBe('issuetype in ("Bug") ORDER BY updated DESC');
   });
 
   it.each([

@@ -8,6 +8,7 @@ import {
   type JqlCondition,
   type JqlField,
   type JqlOperand,
+  type JqlQuery,
 } from './jql-query.js';
 
 /** What a query may name. */
@@ -80,11 +81,23 @@ const DEFAULT_ORDER = 'updated DESC';
  * and what names another project is refused, so that nobody takes an empty answer for one about it.
  * @throws ToolFailure
  */
-export async function boundedJql(jql: string, bounds: JqlBounds): Promise<string> {
-  const { condition, orderBy } = parsedJql(jql);
-  if (condition) await new BoundsCheck(bounds).condition(condition);
-  const within = `project in (${bounds.keys.map(quotedText).join(', ')})`;
-  const where = condition ? `${within} AND (${writtenCondition(condition)})` : within;
+export async function boundedJql(jql: string, bounds: JqlBounds, types: readonly string[] | null): Promise<string> {
+  const query = parsedJql(jql);
+  if (query.condition) await new BoundsCheck(bounds).condition(query.condition);
+  return writtenWithin(query, [oneOf('project', bounds.keys), ...(types ? [oneOf('issuetype', types)] : [])]);
+}
+
+/** The query within types of issues, whatever projects it names. @throws ToolFailure */
+export function jqlOfTypes(jql: string, types: readonly string[]): string {
+  return writtenWithin(parsedJql(jql), [oneOf('issuetype', types)]);
+}
+
+function oneOf(field: string, values: readonly string[]): string {
+  return `${field} in (${values.map(quotedText).join(', ')})`;
+}
+
+function writtenWithin({ condition, orderBy }: JqlQuery, bounds: readonly string[]): string {
+  const where = [...bounds, ...(condition ? [`(${writtenCondition(condition)})`] : [])].join(' AND ');
   return `${where} ORDER BY ${orderBy.length > 0 ? writtenOrder(orderBy) : DEFAULT_ORDER}`;
 }
 

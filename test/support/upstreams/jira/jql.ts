@@ -1,4 +1,4 @@
-import type { FakeIssue, FakeProject, World } from './world.js';
+import { TYPES, type FakeIssue, type FakeProject, type World } from './world.js';
 
 /** As Jira answers a query that it can't run: 400. */
 export class JqlError extends Error {}
@@ -224,6 +224,8 @@ function matchesOne(
       return isEmpty ? issue.parent === null : issue.parent === issueNamed(world, text, field).id;
     case 'issuetype':
     case 'type':
+      if (!TYPES.some(({ id, name }) => same(id, name)))
+        throw new JqlError(`The value '${text}' does not exist for the field '${field}'.`);
       return same(issue.type);
     case 'status':
       return same(issue.status);

@@ -53,6 +53,7 @@ export class Routes {
     if (method === 'GET' && path === 'serverInfo') return ok(this.serverInfo());
     if (method === 'GET' && path === 'myself') return ok({ displayName: 'Robot', timeZone: this.settings.timeZone });
     if (method === 'GET' && path === 'field') return ok(FIELDS);
+    if (method === 'GET' && path === 'issuetype') return ok(TYPES);
     if (first === 'project') return this.project(request, second, third);
     if (first === 'search') return this.search(request, second);
     if (method === 'POST' && path === 'issue') return this.create(request.body);
