@@ -212,6 +212,33 @@ describe('a Jira of three projects, one of them granted', () => {
     });
   });
 
+  it('without its issues where they were taken out, and with nothing but its issues where they alone are granted', async () => {
+    const path = await grant({ allowed_resources: [id('jira://DEV'), id('jira://QA')] });
+    await acme.owner.post(`${path}remove-resource/`, { resource_id: id('jira://DEV/issues') });
+    expect((await read('jira://DEV/issues')).status).toBe(404);
+    expect(keysIn(await call('search_issues', {})).filter((key) => key.startsWith('DEV'))).toEqual([]);
+    for (const [tool, args] of [
+      ['search_issues', { projects: ['DEV'] }],
+      ['get_issue', { issue_key: 'DEV-1' }],
+      ['list_issue_types', { project_key: 'DEV' }],
+      ['create_issue', { project_key: 'DEV', issue_type: 'Bug', summary: 'x' }],
+      ['update_issue', { issue_key: 'DEV-1', summary: 'x' }],
+      ['transition_issue', { issue_key: 'DEV-1', transition: 'Finish' }],
+      ['add_comment', { issue_key: 'DEV-1', body: 'x' }],
+    ] as const)
+      expect([tool, (await call(tool, args)).body.details?.reason]).toEqual([tool, 'scope_not_granted']);
+    expect((await call('list_projects', {})).text).toContain('Development');
+    await acme.owner.delete(path);
+
+    const child = await grant({ allowed_resources: [id('jira://DEV/issues')] });
+    expect(keysIn(await call('search_issues', {}))).toContain('DEV-1');
+    expect((await call('get_issue', { issue_key: 'DEV-1' })).body.is_error).toBeFalsy();
+    expect((await call('add_comment', { issue_key: 'DEV-1', body: 'x' })).status).toBe(200);
+    expect((await call('list_projects', {})).status).toBe(404);
+    expect((await read('jira://DEV')).status).toBe(404);
+    await acme.owner.delete(child);
+  });
+
   it('by its filters: projects are taken in by themselves, and issues of other types are not there', async () => {
     const path = await grant({ resource_filters: { project_keys: ['DEV', 'QA'], issue_types: ['bug', 'epic'] } });
     const allowed = async (): Promise<number> => (await acme.owner.get(path)).body.allowed_resources.length;

@@ -125,6 +125,19 @@ describe('the scopes of Jira', () => {
     expect(called(DEV, 'get_issue', { issue_key: 'dev-7' }, { issue: whole })).toContain('DEV-1');
   });
 
+  it('tie tools for issues to the list of issues, and the list of projects to projects', () => {
+    const projectAlone = compileGrant(connection(), grantFacts({ allowed: [1], excluded: [2] }));
+    const issuesAlone = compileGrant(connection(), grantFacts({ allowed: [2] }));
+    for (const tool of DEV.connection.tools.values()) {
+      const args = { issue_key: 'DEV-1', project_key: 'DEV', projects: ['DEV'], issue_type: 'Bug' };
+      const isAllowed = (policy: GrantPolicy): boolean => decideCall(policy, tool, args).allowed !== false;
+      const isOfProjects = tool.name === 'list_projects';
+      expect([tool.name, isAllowed(DEV)]).toEqual([tool.name, true]);
+      expect([tool.name, isAllowed(projectAlone)]).toEqual([tool.name, isOfProjects]);
+      expect([tool.name, isAllowed(issuesAlone)]).toEqual([tool.name, !isOfProjects]);
+    }
+  });
+
   it('ask where an issue is now before a write, and only of those whose key is granted', () => {
     for (const name of ['update_issue', 'transition_issue', 'add_comment']) {
       const tool = [...DEV.connection.tools.values()].find((each) => each.name === name);
@@ -135,7 +148,7 @@ describe('the scopes of Jira', () => {
         reason: 'scope_not_granted',
       });
       const lookups = new Map([['present_project', [['DEV']]]]);
-      expect(decideCall(DEV, tool, { issue_key: 'DEV-1' }, lookups)).toMatchObject({ allowed: true, resourceId: 1 });
+      expect(decideCall(DEV, tool, { issue_key: 'DEV-1' }, lookups)).toMatchObject({ allowed: true, resourceId: 2 });
       const elsewhere = new Map([['present_project', [['OPS']]]]);
       expect(decideCall(DEV, tool, { issue_key: 'DEV-1' }, elsewhere)).toMatchObject({ reason: 'lookup_failed' });
     }

@@ -48,14 +48,26 @@ function lookedUp(result: Record<string, string>): object {
 
 const PROJECT_PARTS = {
   parts: { project_key: 'case_insensitive' },
-  resources: ['jira://{project_key}'],
   filters: { project_keys: '{project_key}' },
 };
+const ISSUES_PARTS = { ...PROJECT_PARTS, resources: ['jira://{project_key}/issues'] };
 
-/** By what the arguments say, which is enough to refuse without asking Jira. */
 const PROJECT_SCOPE = {
   name: 'project',
   ...PROJECT_PARTS,
+  resources: ['jira://{project_key}'],
+  tools: {
+    list_projects: { results: [{ kind: 'items', items: '/projects', parts: { '/key': '{project_key}' } }] },
+  },
+};
+
+/**
+ * By what the arguments say, which is enough to refuse without asking Jira. It identifies the list of issues, not the project
+ * above it: whoever takes that list out of a grant takes its issues out of every tool.
+ */
+const ISSUES_SCOPE = {
+  name: 'issues',
+  ...ISSUES_PARTS,
   tools: {
     search_issues: {
       arguments: [{ '/projects/*': '{project_key}' }],
@@ -63,7 +75,6 @@ const PROJECT_SCOPE = {
       results: LISTED_BY_PROJECT,
     },
     get_issue: { arguments: BY_ISSUE_KEY, results: ONE_BY_PROJECT },
-    list_projects: { results: [{ kind: 'items', items: '/projects', parts: { '/key': '{project_key}' } }] },
     list_issue_types: { arguments: [{ '/project_key': '{project_key}' }] },
     create_issue: { arguments: [{ '/project_key': '{project_key}' }], results: ONE_BY_PROJECT },
     update_issue: { arguments: BY_ISSUE_KEY, results: ONE_BY_PROJECT },
@@ -76,7 +87,7 @@ const PROJECT_SCOPE = {
 /** By where the issue is now: an issue that moved keeps its old key. Asked only for what the keys have let pass. */
 const PRESENT_PROJECT_SCOPE = {
   name: 'present_project',
-  ...PROJECT_PARTS,
+  ...ISSUES_PARTS,
   tools: Object.fromEntries(WRITES.map((tool) => [tool, { resolve: lookedUp({ '/issue/project': '{project_key}' }) }])),
 };
 
@@ -108,4 +119,4 @@ const ISSUE_TYPE_SCOPE = {
   reads: [{ uri: 'jira://{project_key}/issues', results: READ_BY_TYPE }],
 };
 
-export const JIRA_SCOPES: readonly object[] = [PROJECT_SCOPE, PRESENT_PROJECT_SCOPE, ISSUE_TYPE_SCOPE];
+export const JIRA_SCOPES: readonly object[] = [PROJECT_SCOPE, ISSUES_SCOPE, PRESENT_PROJECT_SCOPE, ISSUE_TYPE_SCOPE];
