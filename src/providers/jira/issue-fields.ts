@@ -1,5 +1,6 @@
 import { ToolFailure } from '../kit/tool.js';
 import { isJsonObject, objectsIn, textIn, type JiraClient, type JsonObject } from './jira-client.js';
+import { plainName, type JqlField } from './jql/jql-query.js';
 import { Remembered } from './remembered.js';
 
 /** What an item is made of, whatever else was asked for. */
@@ -46,9 +47,16 @@ const LIST_TYPES: ReadonlySet<unknown> = new Set(['user', 'option', 'version', '
 /** Jira's own kinds: their texts are texts. Those of apps may be keys, as epic links are. */
 const OWN_KINDS = 'com.atlassian.jira.plugin.system.customfieldtypes:';
 
+interface KnownField {
+  id: string;
+  /** What a query may call it by, as they are compared. */
+  names: ReadonlySet<string>;
+  schema: JsonObject;
+}
+
 /** Which fields may be read and written. What a custom field holds is looked up, because it may be another project's issue. */
 export class IssueFields {
-  private readonly custom = new Remembered<ReadonlyMap<string, JsonObject>>();
+  private readonly catalogue = new Remembered<readonly KnownField[]>();
 
   constructor(private readonly client: JiraClient) {}
 
@@ -76,8 +84,16 @@ export class IssueFields {
     return documents;
   }
 
+  /** Of a field in a query. What the catalogue does not know may be anything, as may one of several with the same name. */
+  async mayHoldIssues({ kind, name }: JqlField, signal: AbortSignal): Promise<boolean> {
+    const isMeant = ({ id, names }: KnownField): boolean =>
+      kind === 'custom' ? id === `customfield_${name}` : names.has(plainName(name));
+    const meant = (await this.all(signal)).filter(isMeant);
+    return meant.length === 0 || !meant.every(({ schema }) => isHarmless(schema));
+  }
+
   private async requireHarmless(name: string, signal: AbortSignal): Promise<JsonObject> {
-    const schema = CUSTOM.test(name) ? (await this.customFields(signal)).get(name) : undefined;
+    const schema = CUSTOM.test(name) ? (await this.all(signal)).find(({ id }) => id === name)?.schema : undefined;
     if (schema && isHarmless(schema)) return schema;
     throw new ToolFailure(
       `The field ${name.slice(0, 100)} is not available: there are Jira's own fields by their ids, and custom fields ` +
@@ -85,12 +101,20 @@ export class IssueFields {
     );
   }
 
-  private customFields(signal: AbortSignal): Promise<ReadonlyMap<string, JsonObject>> {
-    return this.custom.getOr('all', async () => {
-      const fields = objectsIn(await this.client.ask('field', { signal }));
-      return new Map(fields.map(({ id, schema }) => [textIn(id), isJsonObject(schema) ? schema : {}]));
-    });
+  private all(signal: AbortSignal): Promise<readonly KnownField[]> {
+    return this.catalogue.getOr('all', async () =>
+      objectsIn(await this.client.ask('field', { signal })).map(knownField),
+    );
   }
+}
+
+function knownField({ id, name, clauseNames, schema }: JsonObject): KnownField {
+  const names = [id, name, ...(Array.isArray(clauseNames) ? (clauseNames as unknown[]) : [])];
+  return {
+    id: textIn(id),
+    names: new Set(names.map((each) => plainName(textIn(each)))),
+    schema: isJsonObject(schema) ? schema : {},
+  };
 }
 
 function isHarmless({ type, items, custom }: JsonObject): boolean {

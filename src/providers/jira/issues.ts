@@ -21,15 +21,16 @@ export class Issues {
     return item;
   }
 
-  /** Whether the issue of this id is there and in one of the projects. */
-  async isWithin(id: string, projects: ProjectKeys, signal: AbortSignal): Promise<boolean> {
+  /** Whether the issue of this id or key is there and in one of the projects. */
+  async isWithin(idOrKey: string, projects: ProjectKeys, signal: AbortSignal): Promise<boolean> {
     const query = new URLSearchParams({ fields: 'project' });
     const answer = await this.client
-      .ask(`issue/${encodeURIComponent(id)}`, { query, signal })
+      .ask(`issue/${encodeURIComponent(idOrKey)}`, { query, signal })
       .catch((error: unknown) => {
         if (error instanceof JiraFailure && error.status === 404) return null;
         throw error;
       });
-    return isJsonObject(answer) && answer.id === id && isIssueOf(answer.key, projects);
+    const isAsked = isJsonObject(answer) && (answer.id === idOrKey || projectOfKey(idOrKey) !== null);
+    return isAsked && isIssueOf(answer.key, projects);
   }
 }

@@ -2,8 +2,10 @@ import { ToolFailure, type ProviderTool } from '../kit/tool.js';
 import { cursorOf, positionIn } from './cursor.js';
 import { issueItem, within, type IssueItem } from './issue-item.js';
 import { isIssueOf, isProjectKey, projectKeys } from './issue-key.js';
+import { JiraFailure } from './jira-client.js';
 import type { JiraSession } from './jira-session.js';
-import { boundedJql, jqlOfTypes } from './jql/jql-scope.js';
+import { boundedJql, jqlNotAccepted, jqlOfTypes, type JqlBounds } from './jql/jql-scope.js';
+import { areWithin } from './named-issues.js';
 import type { Project } from './project-directory.js';
 import { ToolArguments } from './tool-arguments.js';
 import { INPUT, inputOf, OUTPUT } from './tool-schemas.js';
@@ -41,13 +43,22 @@ export function searchTool(session: JiraSession): ProviderTool {
       if (query === null) return { issues: [] };
       const { jql } = query;
       const position = positionIn(args.optionalText('cursor', 8_192), jql);
-      const { issues, next } = await session.search.page({ jql, fields, maxResults, signal }, position);
+      const { issues, next } = await session.search
+        .page({ jql, fields, maxResults, signal }, position)
+        .catch(unlessBounded(query));
       const items = issues.flatMap((issue) => issueItem(issue, session.client.pagesUrl) ?? []);
       return {
         issues: withinBounds(items, query),
         ...(next ? { next_cursor: cursorOf(jql, next) } : {}),
       };
     },
+  };
+}
+
+function unlessBounded({ keys, types }: Query): (error: unknown) => never {
+  return (error) => {
+    const isTold = (keys ?? types) === null || !(error instanceof JiraFailure) || error.status !== 400;
+    throw isTold ? error : jqlNotAccepted();
   };
 }
 
@@ -69,8 +80,14 @@ async function queryOf(session: JiraSession, args: ToolArguments, signal: AbortS
   if (!projects) return { jql: types ? jqlOfTypes(jql, types) : unbounded(jql), keys: null, types };
   const keys = projects.map(({ key }) => key);
   const names = projects.flatMap(({ id, key, name }) => [id, key, name].map((each) => each.toLowerCase()));
-  const hasIssue = (id: string): Promise<boolean> => session.issues.isWithin(id, projectKeys(keys), signal);
-  return { jql: await boundedJql(jql, { projects: new Set(names), keys, hasIssue }, types), keys, types };
+  const bounds: JqlBounds = {
+    projects: new Set(names),
+    keys,
+    hasIssue: (issue) => session.issues.isWithin(issue, projectKeys(keys), signal),
+    haveIssues: (issues) => areWithin(session, issues, keys, signal),
+    mayHoldIssues: (field) => session.fields.mayHoldIssues(field, signal),
+  };
+  return { jql: await boundedJql(jql, bounds, types), keys, types };
 }
 
 async function projectsOf(session: JiraSession, args: ToolArguments, signal: AbortSignal): Promise<Project[] | null> {

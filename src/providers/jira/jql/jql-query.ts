@@ -69,6 +69,15 @@ export function quotedText(value: string): string {
   return `"${escaped.replaceAll('\t', '\\t')}"`;
 }
 
+/** `Epic Link`, `epic-link` and `epiclink` alike, and letters that some readers take for others of another case. */
+export function plainName(name: string): string {
+  return name
+    .normalize('NFKC')
+    .toUpperCase()
+    .toLowerCase()
+    .replaceAll(/[\s_-]/g, '');
+}
+
 function writtenField({ kind, name }: JqlField): string {
   return kind === 'custom' ? `cf[${name}]` : quotedText(name);
 }

@@ -1,7 +1,8 @@
 import { ToolFailure } from '../../kit/tool.js';
-import { projectOfKey } from '../issue-key.js';
+import { isSameKey, projectOfKey } from '../issue-key.js';
 import { parsedJql } from './jql-parser.js';
 import {
+  plainName,
   quotedText,
   writtenCondition,
   writtenOrder,
@@ -19,6 +20,10 @@ export interface JqlBounds {
   keys: readonly string[];
   /** Whether the issue of this id is in one of them. */
   hasIssue: (id: string) => Promise<boolean>;
+  /** Whether each of these keys, all of the projects by their names, is that of an issue in one of them. */
+  haveIssues: (keys: readonly string[]) => Promise<boolean>;
+  /** Whether a field that is none of Jira's well-known ones may hold issues. */
+  mayHoldIssues: (field: JqlField) => Promise<boolean>;
 }
 
 const PROJECT_FIELDS: ReadonlySet<string> = new Set(['project', 'space', 'projectkey', 'parentproject', 'parentspace']);
@@ -83,8 +88,22 @@ const DEFAULT_ORDER = 'updated DESC';
  */
 export async function boundedJql(jql: string, bounds: JqlBounds, types: readonly string[] | null): Promise<string> {
   const query = parsedJql(jql);
-  if (query.condition) await new BoundsCheck(bounds).condition(query.condition);
+  if (query.condition) await requireWithin(query.condition, bounds);
   return writtenWithin(query, [oneOf('project', bounds.keys), ...(types ? [oneOf('issuetype', types)] : [])]);
+}
+
+/**
+ * Jira's own words about a query would tell what exists elsewhere: it refuses what does not exist, and finds nothing of what
+ * exists beyond the bounds. So the same is said of both.
+ */
+export function jqlNotAccepted(): ToolFailure {
+  return new ToolFailure("Jira does not accept the JQL: a field or value in it is not known, or can't be used so");
+}
+
+async function requireWithin(condition: JqlCondition, bounds: JqlBounds): Promise<void> {
+  const check = new BoundsCheck(bounds);
+  await check.condition(condition);
+  if (!(await bounds.haveIssues([...check.named]))) throw jqlNotAccepted();
 }
 
 /** The query within types of issues, whatever projects it names. @throws ToolFailure */
@@ -102,6 +121,8 @@ function writtenWithin({ condition, orderBy }: JqlQuery, bounds: readonly string
 }
 
 class BoundsCheck {
+  /** Keys of issues that the query names. */
+  readonly named = new Set<string>();
   private lookups = 0;
 
   constructor(private readonly bounds: JqlBounds) {}
@@ -113,7 +134,7 @@ class BoundsCheck {
       return;
     }
     const { field, operand, predicates } = condition;
-    if (STORED_QUERIES.has(plainName(field)))
+    if (STORED_QUERIES.has(plainName(field.name)))
       throw new ToolFailure(
         `${field.name} at character ${field.at}: a stored query can't be used within granted projects`,
       );
@@ -128,12 +149,14 @@ class BoundsCheck {
   }
 
   private async value(field: JqlField, value: string, at: number): Promise<void> {
-    const name = plainName(field);
+    const name = plainName(field.name);
     if (field.kind === 'name' && PROJECT_FIELDS.has(name)) return this.project(value, at);
     if (field.kind === 'name' && ISSUE_FIELDS.has(name)) return this.issue(value, at);
-    // A custom field may be an epic link under another name.
-    const isPlain = field.kind === 'name' && PLAIN_FIELDS.has(name);
-    if (!isPlain && projectOfKey(value) !== null) await this.issue(value, at);
+    if (field.kind === 'name' && PLAIN_FIELDS.has(name)) return;
+    // A custom field may be an epic link under another name, which takes ids as well. Jira reads the digits of every script.
+    const isKey = projectOfKey(value.normalize('NFKC').toUpperCase()) !== null;
+    const isNumber = /^[+-]?\p{Nd}+$/u.test(value);
+    if (isKey || (isNumber && (await this.bounds.mayHoldIssues(field)))) await this.issue(value, at);
   }
 
   private async function({ name, args, at }: Extract<JqlOperand, { kind: 'function' }>): Promise<void> {
@@ -152,7 +175,10 @@ class BoundsCheck {
   /** By its key, which names the project, or by its id, which Jira has to be asked about. */
   private async issue(value: string, at: number): Promise<void> {
     const key = projectOfKey(value);
-    if (key !== null && this.bounds.keys.some((allowed) => allowed.toLowerCase() === key.toLowerCase())) return;
+    if (key !== null && this.bounds.keys.some((allowed) => isSameKey(allowed, key))) {
+      this.named.add(value.toUpperCase());
+      return;
+    }
     if (key === null && /^\d{1,18}$/.test(value)) {
       if (++this.lookups > MOST_LOOKUPS)
         throw new ToolFailure(`The JQL names more than ${MOST_LOOKUPS} issues by their ids`);
@@ -166,13 +192,4 @@ function notWithin(value: string, at: number): ToolFailure {
   return new ToolFailure(
     `${value.slice(0, 100)} at character ${at} of the JQL is not within the projects of this search`,
   );
-}
-
-/** `Epic Link`, `epic-link` and `epiclink` alike, and letters that some readers take for others of another case. */
-function plainName({ name }: JqlField): string {
-  return name
-    .normalize('NFKC')
-    .toUpperCase()
-    .toLowerCase()
-    .replaceAll(/[\s_-]/g, '');
 }

@@ -222,6 +222,9 @@ function matchesOne(
     case 'epic link':
     case 'cf[10014]':
       return isEmpty ? issue.parent === null : issue.parent === issueNamed(world, text, field).id;
+    case 'estimate':
+    case 'cf[10016]':
+      return isEmpty ? false : issue.fields.customfield_10016 === Number(text);
     case 'issuetype':
     case 'type':
       if (!TYPES.some(({ id, name }) => same(id, name)))

@@ -271,18 +271,20 @@ export class Routes {
 
 const OWN_KINDS = 'com.atlassian.jira.plugin.system.customfieldtypes:';
 const FIELDS = [
-  ...['summary', 'description', 'labels', 'priority'].map((id) => ({ id, custom: false, schema: { type: 'string' } })),
-  { id: 'customfield_10014', custom: true, schema: { type: 'any', custom: 'com.pyxis.greenhopper.jira:gh-epic-link' } },
-  {
-    id: 'customfield_10016',
-    custom: true,
-    schema: { type: 'number', custom: 'com.pyxis.greenhopper.jira:jsw-story-points' },
-  },
-  { id: 'customfield_10020', custom: true, schema: { type: 'string', custom: `${OWN_KINDS}textfield` } },
-  { id: 'customfield_10030', custom: true, schema: { type: 'string', custom: `${OWN_KINDS}textarea` } },
-  { id: 'customfield_10040', custom: true, schema: { type: 'project', custom: `${OWN_KINDS}project` } },
-  { id: 'customfield_10050', custom: true, schema: { type: 'string', custom: 'com.example.app:issue-picker' } },
+  ...['summary', 'description', 'labels', 'priority'].map((id) => ({ id, name: id, schema: { type: 'string' } })),
+  customField('10014', 'Epic Link', { type: 'any', custom: 'com.pyxis.greenhopper.jira:gh-epic-link' }),
+  customField('10016', 'Estimate', { type: 'number', custom: 'com.pyxis.greenhopper.jira:jsw-story-points' }),
+  customField('10020', 'Note', { type: 'string', custom: `${OWN_KINDS}textfield` }),
+  customField('10030', 'Area', { type: 'string', custom: `${OWN_KINDS}textarea` }),
+  customField('10040', 'Other project', { type: 'project', custom: `${OWN_KINDS}project` }),
+  customField('10050', 'Some picker', { type: 'string', custom: 'com.example.app:issue-picker' }),
+  customField('10051', 'Twice', { type: 'number', custom: `${OWN_KINDS}float` }),
+  customField('10052', 'Twice', { type: 'string', custom: 'com.example.app:issue-picker' }),
 ];
+
+function customField(number: string, name: string, schema: Json): Json {
+  return { id: `customfield_${number}`, name, custom: true, clauseNames: [`cf[${number}]`, name], schema };
+}
 
 export function failure(status: number, message?: string, errors: Json = {}): FakeAnswer {
   return { status, body: { errorMessages: message === undefined ? [] : [message], errors } };
