@@ -1,5 +1,5 @@
 import type { Position } from './cursor.js';
-import { isProjectKey, isSameKey, noSuchProject } from './issue-key.js';
+import { isProjectKey, noSuchProject } from './issue-key.js';
 import { isJsonObject, JiraFailure, objectsIn, textIn, type JiraClient, type JsonObject } from './jira-client.js';
 import { Remembered } from './remembered.js';
 
@@ -41,11 +41,11 @@ export class ProjectDirectory {
     const asked = [...new Set(keys.filter(isProjectKey).map((key) => key.toUpperCase()))];
     const known = new Map(asked.map((key) => [key, this.byKey.get(key)]));
     const open = asked.filter((key) => known.get(key) === undefined);
-    for (let at = 0; at < open.length; at += PAGE) {
-      const batch = open.slice(at, at + PAGE);
-      const found = await this.named(batch, signal);
-      for (const key of batch)
-        known.set(key, this.byKey.set(key, found.find((project) => isSameKey(project.key, key)) ?? 'none'));
+    const size = this.client.isCloud ? PAGE : open.length;
+    for (let at = 0; at < open.length; at += size) {
+      const batch = open.slice(at, at + size);
+      const found = new Map((await this.named(batch, signal)).map((project) => [project.key.toUpperCase(), project]));
+      for (const key of batch) known.set(key, this.byKey.set(key, found.get(key) ?? 'none'));
     }
     return [...known.values()].filter((each) => typeof each === 'object');
   }
