@@ -66,15 +66,9 @@ function resourcesOf({ id, key, name }: Project): ProviderResource[] {
 }
 
 async function projectText(session: JiraSession, project: Project, signal: AbortSignal): Promise<Reading> {
-  const [described, types] = await Promise.all([
-    session.projects.described(project, signal),
-    session.projects.issueTypes(project, signal),
-  ]);
-  const document = {
-    ...toProject(project, session.client.pagesUrl),
-    description: textIn(described.description),
-    issue_types: types.map(({ name }) => name),
-  };
+  const described = await session.projects.described(project, signal);
+  // Without its issue types: a filter on types does not reach this text.
+  const document = { ...toProject(project, session.client.pagesUrl), description: textIn(described.description) };
   return { kind: 'text', text: JSON.stringify(document), mimeType: 'application/json' };
 }
 

@@ -194,7 +194,14 @@ describe.each(['cloud', 'server'] as const)('the Jira provider at %s', (mode) =>
         },
       },
     });
-    expect((await provider.read('jira://DEV')).document).toMatchObject({ key: 'DEV', description: 'What we build' });
+    expect((await provider.read('jira://DEV')).document).toEqual({
+      id: '10000',
+      key: 'DEV',
+      name: 'Development',
+      type: 'software',
+      url: `${jira.url}/browse/DEV`,
+      description: 'What we build',
+    });
     await expect(provider.read('jira://NONE/issues')).rejects.toThrow('no such resource');
     await expect(provider.read('jira://dev/issues')).rejects.toThrow('no such resource');
     await expect(provider.read('jira://DEV/../OPS/issues')).rejects.toThrow('no such resource');
