@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { documentText, isDocument, textDocument } from './document-text.js';
+import { issueBudget } from './node-budget.js';
 
+const textOf = (document: unknown): string => documentText(document, issueBudget());
 const text = (value: string): object => ({ type: 'text', text: value });
 const block = (type: string, ...content: object[]): object => ({ type, content });
 
@@ -26,9 +28,7 @@ describe('texts of Cloud', () => {
       block('codeBlock', text('code()')),
       { type: 'blockCard', attrs: { url: 'https://example.com' } },
     );
-    expect(documentText(document)).toBe(
-      'Title\n\nOne @mia\ntwo\n\n- a\n- b\n\nx | y |\n\ncode()\n\nhttps://example.com',
-    );
+    expect(textOf(document)).toBe('Title\n\nOne @mia\ntwo\n\n- a\n- b\n\nx | y |\n\ncode()\n\nhttps://example.com');
   });
 
   it('gives back every text that it made a document of', () => {
@@ -40,18 +40,31 @@ describe('texts of Cloud', () => {
           .join('\n')
           .replaceAll(/\n{3,}/g, '\n\n')
           .trim();
-        expect(documentText(textDocument(plain))).toBe(plain);
+        expect(textOf(textDocument(plain))).toBe(plain);
       }),
     );
   });
 
   it('survives what is no document, and one that is too deep', () => {
     for (const odd of [null, 7, [], { type: 'doc' }, { type: 'doc', content: [null, 1, { type: 'x', content: 'y' }] }])
-      expect(documentText(odd)).toBe('');
+      expect(textOf(odd)).toBe('');
     expect(isDocument({ type: 'doc', content: [] })).toBe(true);
     expect(isDocument({ type: 'doc' })).toBe(false);
     let deep: object = text('bottom');
     for (let level = 0; level < 5_000; level++) deep = block('blockquote', deep);
-    expect(documentText(block('doc', deep))).toBe('');
+    expect(textOf(block('doc', deep))).toBe('');
+  });
+
+  it('reads no more of a document than there is room for', () => {
+    const budget = { left: 1_000 };
+    const lines = Array.from({ length: 2_000_000 }, () => ({ type: 'hardBreak' }));
+    const started = performance.now();
+    expect(documentText(block('doc', block('paragraph', text('First'), ...lines.slice(0, 100_000))), budget)).toBe(
+      'First',
+    );
+    expect(documentText({ type: 'doc', content: lines }, { left: 1_000 })).toBe('');
+    expect(budget.left).toBeLessThanOrEqual(0);
+    expect(textOf(block('doc', text('x'.repeat(150_000)), text('y'.repeat(150_000)), text('z')))).toHaveLength(200_000);
+    expect(performance.now() - started).toBeLessThan(100);
   });
 });

@@ -1,3 +1,5 @@
+import type { NodeBudget } from './node-budget.js';
+
 /**
  * Atlassian Document Format, in which Cloud's API v3 takes and gives texts:
  * https://developer.atlassian.com/cloud/jira/platform/apis/document/structure/
@@ -22,8 +24,8 @@ export function isDocument(value: unknown): boolean {
 }
 
 /** The plain text of a document: paragraphs divided by an empty line, items of lists on lines of their own. */
-export function documentText(document: unknown): string {
-  return nodeText(document, 0)
+export function documentText(document: unknown, budget: NodeBudget): string {
+  return nodeText(document, 0, { nodes: budget, characters: LONGEST })
     .replaceAll(/\n{3,}/g, '\n\n')
     .trim()
     .slice(0, LONGEST);
@@ -44,16 +46,34 @@ function paragraph(text: string): object {
   return { type: 'paragraph', content };
 }
 
-function nodeText(node: unknown, depth: number): string {
+interface Room {
+  nodes: NodeBudget;
+  characters: number;
+}
+
+function nodeText(node: unknown, depth: number, room: Room): string {
+  room.nodes.left--;
   if (!isNode(node) || depth > DEEPEST) return '';
   const { type, text, attrs } = node;
-  if (type === 'text') return typeof text === 'string' ? text : '';
+  if (type === 'text') return cut(text, room);
   if (type === 'hardBreak') return '\n';
   const content = Array.isArray(node.content) ? (node.content as unknown[]) : [];
-  const inner = content.map((child) => nodeText(child, depth + 1)).join('') || attributeText(attrs);
+  let inner = '';
+  for (const child of content) {
+    if (room.nodes.left <= 0 || room.characters <= 0) break;
+    inner += nodeText(child, depth + 1, room);
+  }
+  inner ||= cut(attributeText(attrs), room);
   if (ITEMS.has(type)) return `${type === 'tableRow' ? '' : '- '}${inner.trim()}\n`;
   if (type === 'tableCell' || type === 'tableHeader') return `${inner.trim()} | `;
   return BLOCKS.has(type) ? `${inner}\n\n` : inner;
+}
+
+function cut(text: unknown, room: Room): string {
+  if (typeof text !== 'string') return '';
+  const fitting = text.slice(0, room.characters);
+  room.characters -= fitting.length;
+  return fitting;
 }
 
 /** What stands for a mention, an emoji, a date or a card. */

@@ -1,4 +1,4 @@
-import { commentItem, issueItem, within } from './issue-item.js';
+import { commentItem, issueItem, issueItems, within } from './issue-item.js';
 import { projectKeys } from './issue-key.js';
 
 const BASE = 'https://acme.example/jira';
@@ -94,5 +94,22 @@ describe('an issue as an item', () => {
       created_at: null,
       updated_at: null,
     });
+  });
+
+  it('tells so much of a field, and no more than so much of an issue or a page', () => {
+    const link = (index: number): object => ({ id: String(index), outwardIssue: { key: `DEV-${index}`, fields: {} } });
+    const links = Array.from({ length: 10_000 }, (_, index) => link(index + 1));
+    const dense = Array.from({ length: 400_000 }, () => []);
+    const item = issueItem(issue({ summary: 'Fix it', issuelinks: links, priority: dense, labels: ['a'] }), BASE);
+    expect(item).toMatchObject({ title: 'Fix it', labels: ['a'] });
+    const told = item?.issuelinks as { issue: { key: string } }[];
+    expect(told.at(99)?.issue.key).toBe('DEV-100');
+    expect(told.length).toBeLessThan(5_000);
+    expect(JSON.stringify(item?.priority).length).toBeLessThan(20_000);
+    const fields = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`customfield_${index}`, dense]));
+    expect(() => issueItem(issue(fields), BASE)).toThrow('too large');
+    const ofPage = Array.from({ length: 100 }, () => issue({ priority: dense }));
+    expect(issueItems(ofPage.slice(0, 30), BASE)).toHaveLength(30);
+    expect(() => issueItems(ofPage, BASE)).toThrow('ask for fewer issues or fields');
   });
 });

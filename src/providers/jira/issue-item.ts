@@ -2,6 +2,7 @@ import type { Item } from '../kit/resources.js';
 import { documentText, isDocument } from './document-text.js';
 import { isIssueOf, projectOfKey, type ProjectKeys } from './issue-key.js';
 import { isoTime } from './jira-time.js';
+import { issueBudget, pageBudget, withinField, type NodeBudget } from './node-budget.js';
 
 type Json = Record<string, unknown>;
 
@@ -22,13 +23,19 @@ const DEEPEST = 32;
 /** Keys that reach the prototype of an object when somebody copies them carelessly. */
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
-/** @returns null for what has no key */
-export function issueItem(issue: unknown, pagesUrl: string): IssueItem | null {
+/** Those of a page that have a key. @throws ToolFailure where they are too much */
+export function issueItems(issues: readonly unknown[], pagesUrl: string): IssueItem[] {
+  const budget = pageBudget();
+  return issues.flatMap((issue) => issueItem(issue, pagesUrl, budget) ?? []);
+}
+
+/** @returns null for what has no key. @throws ToolFailure where it is too much */
+export function issueItem(issue: unknown, pagesUrl: string, budget = issueBudget()): IssueItem | null {
   if (!isObject(issue) || typeof issue.key !== 'string') return null;
   const projectKey = projectOfKey(issue.key);
   if (projectKey === null) return null;
   const raw = isObject(issue.fields) ? issue.fields : {};
-  const fields = plain(raw, 0) as Json;
+  const fields = plainFields(raw, budget);
   return {
     ...fields,
     ...(Array.isArray(fields.issuelinks) ? { issuelinks: fields.issuelinks.flatMap(oneForm) } : {}),
@@ -59,7 +66,7 @@ export function within(item: IssueItem, projects: ProjectKeys): IssueItem {
 
 /** What Jira says of a comment. */
 export function commentItem(comment: unknown, issueKey: string): Json {
-  const { id, author, body, created, updated } = plain(comment, 0) as Json;
+  const { id, author, body, created, updated } = plainFields(isObject(comment) ? comment : {}, issueBudget());
   const name = isObject(author) ? (author.displayName ?? author.name) : null;
   return {
     id: typeof id === 'string' ? id : '',
@@ -71,14 +78,33 @@ export function commentItem(comment: unknown, issueKey: string): Json {
   };
 }
 
-/** Documents as texts; nothing deeper than a reader needs; no key that is not one. */
-function plain(value: unknown, depth: number): unknown {
+function plainFields(raw: Json, budget: NodeBudget): Json {
+  const fields: Json = {};
+  for (const [name, value] of Object.entries(raw))
+    if (!FORBIDDEN_KEYS.has(name)) fields[name] = withinField(budget, (field) => plain(value, 1, field));
+  return fields;
+}
+
+/** Documents as texts; nothing deeper than a reader needs, and no more of it; no key that is not one. */
+function plain(value: unknown, depth: number, budget: NodeBudget): unknown {
+  budget.left--;
   if (typeof value !== 'object' || value === null) return value;
-  if (isDocument(value)) return documentText(value);
+  if (isDocument(value)) return documentText(value, budget);
   if (depth === DEEPEST) return null;
-  if (Array.isArray(value)) return value.map((each) => plain(each, depth + 1));
-  const entries = Object.entries(value).filter(([key]) => !FORBIDDEN_KEYS.has(key));
-  return Object.fromEntries(entries.map(([key, inner]) => [key, plain(inner, depth + 1)]));
+  if (Array.isArray(value)) {
+    const elements: unknown[] = [];
+    for (const each of value as unknown[]) {
+      if (budget.left <= 0) break;
+      elements.push(plain(each, depth + 1, budget));
+    }
+    return elements;
+  }
+  const members: Json = {};
+  for (const [key, inner] of Object.entries(value)) {
+    if (budget.left <= 0) break;
+    if (!FORBIDDEN_KEYS.has(key)) members[key] = plain(inner, depth + 1, budget);
+  }
+  return members;
 }
 
 /** A link has an inward issue or an outward one. What has neither says nothing. */

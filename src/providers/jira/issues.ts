@@ -11,7 +11,7 @@ export class Issues {
   async get(key: string, signal: AbortSignal, fields: readonly string[] = DEFAULT_FIELDS): Promise<IssueItem> {
     const query = new URLSearchParams({ fields: fields.join(',') });
     const answer = await this.client
-      .ask(`issue/${encodeURIComponent(key)}`, { query, signal })
+      .ask(`issue/${encodeURIComponent(key)}`, { query, isOfOne: true, signal })
       .catch((error: unknown) => {
         throw error instanceof JiraFailure && error.status === 404 ? noSuchIssue(key) : error;
       });
@@ -25,7 +25,7 @@ export class Issues {
   async isWithin(idOrKey: string, projects: ProjectKeys, signal: AbortSignal): Promise<boolean> {
     const query = new URLSearchParams({ fields: 'project' });
     const answer = await this.client
-      .ask(`issue/${encodeURIComponent(idOrKey)}`, { query, signal })
+      .ask(`issue/${encodeURIComponent(idOrKey)}`, { query, isOfOne: true, signal })
       .catch((error: unknown) => {
         if (error instanceof JiraFailure && error.status === 404) return null;
         throw error;

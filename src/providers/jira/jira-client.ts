@@ -2,6 +2,7 @@ import { EgressError } from '../../platform/egress/egress-error.js';
 import type { Fetch } from '../kit/polite-fetch.js';
 import { ToolFailure } from '../kit/tool.js';
 import { failureText } from './jira-failure.js';
+import { TOO_LARGE, whyNotRead } from './modest-json.js';
 
 export type JsonObject = Record<string, unknown>;
 
@@ -19,7 +20,16 @@ export interface JiraRequest {
   method?: 'GET' | 'POST' | 'PUT';
   query?: URLSearchParams;
   body?: object;
+  /** The answer speaks of one thing, and may be so much smaller than a list. */
+  isOfOne?: true;
   signal: AbortSignal;
+}
+
+const OF_ONE = { bytes: 5 * 1024 * 1024, values: 100_000 };
+const OF_MANY = { bytes: 10 * 1024 * 1024, values: 300_000 };
+
+function limitsOf({ isOfOne }: JiraRequest): typeof OF_ONE {
+  return isOfOne ? OF_ONE : OF_MANY;
 }
 
 /** Jira said no. */
@@ -64,27 +74,30 @@ export class JiraClient {
   async ask(path: string, request: JiraRequest): Promise<unknown> {
     const response = await this.send(path, request);
     const text = await response.text();
-    const document = parsed(text);
+    const unreadable = whyNotRead(text, limitsOf(request).values);
+    const document = unreadable === null ? parsed(text) : undefined;
     if (!response.ok)
       throw new JiraFailure(response.status, failureText(response.status, document, this.credentials.secrets));
+    if (unreadable !== null) throw new JiraFailure(response.status, unreadable);
     if (text.trim() === '') return null;
     if (document === undefined) throw new JiraFailure(response.status, 'Jira answered something that is no JSON');
     return document;
   }
 
-  private async send(path: string, { method = 'GET', query, body, signal }: JiraRequest): ReturnType<Fetch> {
+  private async send(path: string, request: JiraRequest): ReturnType<Fetch> {
+    const { method = 'GET', query, body, signal } = request;
     const { baseUrl, authorization } = this.credentials;
     const search = query && query.size > 0 ? `?${query.toString()}` : '';
     const headers: Record<string, string> = { accept: 'application/json', authorization };
     if (body) headers['content-type'] = 'application/json';
     // Jira refuses requests that look like those of a browser unless they say that no page made them.
     if (method !== 'GET') headers['x-atlassian-token'] = 'no-check';
-    const init = { method, headers, signal, ...(body ? { body: JSON.stringify(body) } : {}) };
+    const { bytes: maxBytes } = limitsOf(request);
+    const init = { method, headers, signal, maxBytes, ...(body ? { body: written(body) } : {}) };
     try {
       return await this.fetch(`${baseUrl}/rest/api/${this.version}/${path}${search}`, init);
     } catch (error) {
-      if (error instanceof EgressError && error.reason === 'too_large')
-        throw new ToolFailure('The answer of Jira is too large: ask for fewer issues or fields');
+      if (error instanceof EgressError && error.reason === 'too_large') throw new JiraFailure(200, TOO_LARGE);
       throw error;
     }
   }
@@ -100,6 +113,16 @@ export function objectsIn(value: unknown): JsonObject[] {
 
 export function textIn(value: unknown): string {
   return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
+}
+
+/** @throws ToolFailure for what is nested so deeply that it can't be written */
+function written(body: object): string {
+  try {
+    return JSON.stringify(body);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ToolFailure('The values of the fields are nested too deeply');
+  }
 }
 
 function parsed(text: string): unknown {

@@ -66,7 +66,7 @@ function pagesUrlOf({ baseUrl }: JsonObject, asked: string): string {
 }
 
 async function objectAt(client: JiraClient, path: string, signal: AbortSignal): Promise<JsonObject> {
-  const answer = await client.ask(path, { signal }).catch((error: unknown) => {
+  const answer = await client.ask(path, { isOfOne: true, signal }).catch((error: unknown) => {
     throw error instanceof ToolFailure ? upstreamError(error) : error;
   });
   if (!isJsonObject(answer)) throw new UpstreamError('not_mcp', NO_JIRA);

@@ -56,7 +56,7 @@ describe('a Jira in trouble', () => {
       faulty({ status: 200, body });
       expect((await getIssue()).text).toBe('DEV-1 does not exist or is not visible');
     }
-    faulty({ status: 200, body: { key: 'DEV-1', fields: { summary: 'x'.repeat(11 * 1024 * 1024) } } });
+    faulty({ status: 200, body: { key: 'DEV-1', fields: { summary: 'x'.repeat(6 * 1024 * 1024) } } });
     expect((await getIssue()).text).toBe('The answer of Jira is too large: ask for fewer issues or fields');
     for (const body of [
       null,
@@ -69,6 +69,32 @@ describe('a Jira in trouble', () => {
       const { isError, content } = await provider.call('search_issues');
       expect(isError || content.issues.length === 0).toBe(true);
     }
+  });
+
+  it('keeps nobody waiting where its answer is dense or deep', async () => {
+    const dense = `{"id": "1", "key": "DEV-1", "fields": {"priority": [${'[],'.repeat(1_400_000)}[]]}}`;
+    faulty({ status: 200, text: dense });
+    expect(await getIssue()).toMatchObject({
+      isError: true,
+      text: 'The answer of Jira is too large: ask for fewer issues or fields',
+    });
+    const deep = (open: string, close: string): string =>
+      `{"id": "1", "key": "DEV-1", "fields": {"priority": ${open.repeat(200_000)}1${close.repeat(200_000)}}}`;
+    for (const text of [deep('[', ']'), deep('{"a":', '}')]) {
+      faulty({ status: 200, text });
+      expect(await getIssue()).toMatchObject({ text: 'Jira answered something that is nested too deeply' });
+    }
+    faulty({ status: 500, text: deep('[', ']') });
+    expect((await getIssue()).text).toBe('Jira is in trouble (500)');
+    const within = `{"id": "1", "key": "DEV-1", "fields": {"priority": [${'[],'.repeat(40_000)}[]]}}`;
+    faulty({ status: 200, text: within });
+    expect((await getIssue()).content.issue.priority.length).toBeLessThanOrEqual(5_000);
+  });
+
+  it('is not written to with values that are nested too deeply', async () => {
+    const deep = JSON.parse('['.repeat(50_000) + ']'.repeat(50_000)) as unknown;
+    const { isError, text } = await provider.call('update_issue', { issue_key: 'DEV-1', fields: { priority: deep } });
+    expect([isError, text]).toEqual([true, 'The values of the fields are nested too deeply']);
   });
 
   it('tells nothing of another project where it answers what it was not asked for', async () => {
@@ -138,6 +164,8 @@ describe('a Jira in trouble', () => {
     [/serverInfo/, { status: 200, text: '<html>Log in</html>' }, 'not_mcp'],
     [/serverInfo/, { status: 200, body: [1] }, 'not_mcp'],
     [/serverInfo/, { status: 200, body: { name: 'other' } }, 'not_mcp'],
+    [/serverInfo/, { status: 200, text: 'x'.repeat(6_000_000) }, 'not_mcp'],
+    [/serverInfo/, { status: 429, headers: { 'retry-after': '100' } }, 'rate_limited'],
     [/myself/, { status: 403, body: {} }, 'forbidden'],
     [/myself/, { status: 400, body: {} }, 'rejected'],
     [/myself/, { status: 429, headers: { 'retry-after': '100' } }, 'rate_limited'],

@@ -2,7 +2,7 @@ import type { ItemWindow, ProviderResource, ProviderResources, Reading } from '.
 import { ToolFailure } from '../kit/tool.js';
 import { cursorOf, positionIn, type Position } from './cursor.js';
 import { DEFAULT_FIELDS } from './issue-fields.js';
-import { issueItem, type IssueItem } from './issue-item.js';
+import { issueItems, type IssueItem } from './issue-item.js';
 import { isIssueOf, projectKeys } from './issue-key.js';
 import { isoTime, jqlMinute } from './jira-time.js';
 import { textIn } from './jira-client.js';
@@ -86,9 +86,9 @@ class IssueItems {
     const since = asked === undefined ? null : timeOf(asked);
     const page = await this.page(since, position);
     const own = projectKeys([this.project.key]);
-    const items = page.issues
-      .flatMap((issue) => issueItem(issue, this.session.client.pagesUrl) ?? [])
-      .filter((item) => isIssueOf(item.key, own) && (page.since === null || item.updated_at >= page.since));
+    const items = issueItems(page.issues, this.session.client.pagesUrl).filter(
+      (item) => isIssueOf(item.key, own) && (page.since === null || item.updated_at >= page.since),
+    );
     const before = position.checkpoint ?? since;
     const checkpoint = latest([before, this.settled(latest(items.map((item) => item.updated_at)))]);
     const { next } = page;

@@ -1,6 +1,6 @@
 import { ToolFailure, type ProviderTool } from '../kit/tool.js';
 import { cursorOf, positionIn } from './cursor.js';
-import { issueItem, within, type IssueItem } from './issue-item.js';
+import { issueItems, within, type IssueItem } from './issue-item.js';
 import { isIssueOf, isProjectKey, projectKeys } from './issue-key.js';
 import { JiraFailure } from './jira-client.js';
 import type { JiraSession } from './jira-session.js';
@@ -46,7 +46,7 @@ export function searchTool(session: JiraSession): ProviderTool {
       const { issues, next } = await session.search
         .page({ jql, fields, maxResults, signal }, position)
         .catch(unlessBounded(query));
-      const items = issues.flatMap((issue) => issueItem(issue, session.client.pagesUrl) ?? []);
+      const items = issueItems(issues, session.client.pagesUrl);
       return {
         issues: withinBounds(items, query),
         ...(next ? { next_cursor: cursorOf(jql, next) } : {}),
