@@ -112,6 +112,7 @@ describe('a Jira of three projects, one of them granted', () => {
       for (const [tool, args] of calls) {
         const { status, body, text } = await call(tool, args);
         expect([tool, status, body.details.reason]).toEqual([tool, 403, 'scope_not_granted']);
+        expect(text).toContain('This project is not granted');
         expect(text).not.toContain('SECRET');
       }
       expect((await call('get_issue', { issue_key: '20004' })).status).toBe(400);

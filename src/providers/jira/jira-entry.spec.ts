@@ -17,14 +17,19 @@ const tools = [...readTools(session), ...writeTools(session)];
 describe('the entry of Jira', () => {
   it('declares what can work', () => {
     const checked = checkDeclarations(JIRA_ENTRY, JIRA_ENTRY.scoping_config_schema);
-    expect(checked.scopes.map(({ name }) => name)).toEqual(['project', 'issues', 'present_project', 'issue_type']);
+    expect(checked.scopes.map(({ name }) => name)).toEqual([
+      'listed_project',
+      'project',
+      'present_project',
+      'issue_type',
+    ]);
   });
 
   it('says of every tool what it does, and in which project', () => {
     const names = tools.map(({ name }) => name).sort();
     expect(Object.keys(JIRA_ENTRY.tool_effects).sort()).toEqual(names);
-    const [project, issues] = JIRA_ENTRY.scopes as { tools: object }[];
-    expect([project, issues].flatMap((scope) => Object.keys(scope?.tools ?? {})).sort()).toEqual(names);
+    const [listed, project] = JIRA_ENTRY.scopes as { tools: object }[];
+    expect([listed, project].flatMap((scope) => Object.keys(scope?.tools ?? {})).sort()).toEqual(names);
     for (const { name, annotations } of tools)
       expect([name, annotations.readOnlyHint]).toEqual([name, JIRA_ENTRY.tool_effects[name] === 'read']);
   });

@@ -52,8 +52,8 @@ const PROJECT_PARTS = {
 };
 const ISSUES_PARTS = { ...PROJECT_PARTS, resources: ['jira://{project_key}/issues'] };
 
-const PROJECT_SCOPE = {
-  name: 'project',
+const LISTED_PROJECT_SCOPE = {
+  name: 'listed_project',
   ...PROJECT_PARTS,
   resources: ['jira://{project_key}'],
   tools: {
@@ -65,8 +65,8 @@ const PROJECT_SCOPE = {
  * By what the arguments say, which is enough to refuse without asking Jira. It identifies the list of issues, not the project
  * above it: whoever takes that list out of a grant takes its issues out of every tool.
  */
-const ISSUES_SCOPE = {
-  name: 'issues',
+const PROJECT_SCOPE = {
+  name: 'project',
   ...ISSUES_PARTS,
   tools: {
     search_issues: {
@@ -119,4 +119,9 @@ const ISSUE_TYPE_SCOPE = {
   reads: [{ uri: 'jira://{project_key}/issues', results: READ_BY_TYPE }],
 };
 
-export const JIRA_SCOPES: readonly object[] = [PROJECT_SCOPE, ISSUES_SCOPE, PRESENT_PROJECT_SCOPE, ISSUE_TYPE_SCOPE];
+export const JIRA_SCOPES: readonly object[] = [
+  LISTED_PROJECT_SCOPE,
+  PROJECT_SCOPE,
+  PRESENT_PROJECT_SCOPE,
+  ISSUE_TYPE_SCOPE,
+];
