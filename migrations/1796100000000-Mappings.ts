@@ -14,6 +14,7 @@ export class Mappings1796100000000 implements MigrationInterface {
                 "component_type" text NOT NULL,
                 "component_id" text NOT NULL,
                 "config" json NOT NULL,
+                "version" integer NOT NULL DEFAULT '1',
                 "sync_frequency" integer NOT NULL DEFAULT '0',
                 "is_active" boolean NOT NULL DEFAULT true,
                 "checkpoint" text,
@@ -47,6 +48,7 @@ export class Mappings1796100000000 implements MigrationInterface {
                 "error" text,
                 "source" json,
                 "content_hash" bytea NOT NULL,
+                "pushed_until" TIMESTAMP WITH TIME ZONE,
                 "synced_at" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
                 CONSTRAINT "mapping_items_pkey" PRIMARY KEY ("id"),
                 CONSTRAINT "mapping_items_mapping_fkey" FOREIGN KEY ("mapping_id") REFERENCES "mappings"("id") ON DELETE CASCADE ON UPDATE NO ACTION
@@ -66,6 +68,8 @@ export class Mappings1796100000000 implements MigrationInterface {
                 "reads_all" boolean NOT NULL DEFAULT false,
                 "may_delete" boolean NOT NULL DEFAULT false,
                 "process_id" uuid,
+                "run_id" uuid,
+                "attempts" integer NOT NULL DEFAULT '0',
                 "items_synced" integer NOT NULL DEFAULT '0',
                 "items_written" integer NOT NULL DEFAULT '0',
                 "items_failed" integer NOT NULL DEFAULT '0',
@@ -88,6 +92,7 @@ export class Mappings1796100000000 implements MigrationInterface {
             CREATE TABLE "mapping_sync_items" (
                 "sync_id" uuid NOT NULL,
                 "external_id" text NOT NULL,
+                "status" text NOT NULL,
                 CONSTRAINT "mapping_sync_items_pkey" PRIMARY KEY ("sync_id", "external_id"),
                 CONSTRAINT "mapping_sync_items_sync_fkey" FOREIGN KEY ("sync_id") REFERENCES "mapping_syncs"("id") ON DELETE CASCADE ON UPDATE NO ACTION
             )
@@ -117,7 +122,6 @@ export class Mappings1796100000000 implements MigrationInterface {
                 "last_status" integer,
                 "last_error" text,
                 "created_at" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
-                "tried_since" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
                 "delivered_at" TIMESTAMP WITH TIME ZONE,
                 CONSTRAINT "mapping_deliveries_pkey" PRIMARY KEY ("id"),
                 CONSTRAINT "mapping_deliveries_mapping_fkey" FOREIGN KEY ("mapping_id") REFERENCES "mappings"("id") ON DELETE CASCADE ON UPDATE NO ACTION

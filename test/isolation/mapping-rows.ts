@@ -25,13 +25,13 @@ async function newItem(side: Side, unique: string): Promise<Values> {
 
 async function newHook(side: Side, unique: string): Promise<Values> {
   const values = await newMapping(side, unique);
-  await made(side.actors.owner.put(`/${MAPPINGS}/${String(values.id)}/webhook/`, { url: side.upstream.url }));
+  await made(side.actors.owner.put(`/${MAPPINGS}/${String(values.id)}/webhook/`, { url: side.receiver.url }));
   return values;
 }
 
-/** One that was given up, of a mapping that has no webhook any more. */
+/** One that was given up. */
 async function newDelivery(side: Side, unique: string, { app }: World): Promise<Values> {
-  const { id } = await newMapping(side, unique);
+  const { id } = await newHook(side, unique);
   return { id: id ?? 0, delivery: await deliveryOf(app, Number(id)) };
 }
 

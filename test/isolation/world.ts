@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, ApiClient } from '../support/api-client.js';
 import type { TestApp } from '../support/app.js';
 import { newMember, newTenant, newUser, type TestUser } from '../support/tenants.js';
+import { serve, type Upstream } from '../support/upstreams/http-server.js';
 import { startOldEra, type OldEraUpstream } from '../support/upstreams/old-era.js';
 import { snapshotOf } from './snapshot.js';
 
@@ -23,6 +24,8 @@ export interface Side {
   upstream: OldEraUpstream;
   /** Of the second connection. */
   loneUpstream: OldEraUpstream;
+  /** Takes what its webhooks are sent. */
+  receiver: Upstream;
   organization: string;
   actors: Record<Role, ApiClient>;
   users: { owner: TestUser; admin: TestUser; member: TestUser; manager: TestUser; worker: TestUser };
@@ -114,6 +117,7 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
     await startOldEra({ token: credential, tools: toolsOf(mark), call: answerOf(mark) }),
     await startOldEra({ token: credential, tools: toolsOf(mark), call: answerOf(mark) }),
   ];
+  const receiver = await serve('/hook', (_, response) => void response.writeHead(204).end());
   const tenant = await newTenant(app);
   const { organization, owner } = tenant;
   const [admin, member, manager, worker, colleague] = [
@@ -156,6 +160,7 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
     credential,
     upstream,
     loneUpstream,
+    receiver,
     organization,
     users: { owner: ownerOf, admin, member, manager, worker },
     colleague,
@@ -163,7 +168,7 @@ async function createSide(app: TestApp, mark: string, both: TestUser): Promise<S
     annex,
     token: token.id as string,
     ...discovered,
-    ...(await mapAll(app, { ...discovered, owner, upstream })),
+    ...(await mapAll(app, { ...discovered, owner, receiver })),
     ...history,
     actors: {
       operator: app.admin,
@@ -336,15 +341,15 @@ async function useAll(users: Users): Promise<History> {
 /** Maps records of the organization to a component, and brings them. */
 async function mapAll(
   app: TestApp,
-  users: Pick<Side, 'upstream' | 'slug' | 'grant' | 'annexGrant' | 'listing' | 'loneResource'> & { owner: ApiClient },
+  users: Pick<Side, 'receiver' | 'slug' | 'grant' | 'annexGrant' | 'listing' | 'loneResource'> & { owner: ApiClient },
 ): Promise<Pick<Side, 'mapping' | 'sync' | 'delivery' | 'annexMapping'>> {
-  const { owner, upstream, slug, grant, annexGrant, listing, loneResource } = users;
+  const { owner, receiver, slug, grant, annexGrant, listing, loneResource } = users;
   await made(owner.patch(`/mcp/tools/${slug}_other`, { effect: 'read' }));
   const map = async (access: number, resource: number): Promise<number> =>
     (await made(owner.post('/api/v1/mcp/mappings/', mappingBody(access, resource, 'component')))).id as number;
   const [mapping, annexMapping] = [await map(grant, listing), await map(annexGrant, loneResource)];
   const { sync_id: sync } = await made(owner.post(`/api/v1/mcp/mappings/${mapping}/sync/`));
-  await made(owner.put(`/api/v1/mcp/mappings/${mapping}/webhook/`, { url: upstream.url }));
+  await made(owner.put(`/api/v1/mcp/mappings/${mapping}/webhook/`, { url: receiver.url }));
   return { mapping, annexMapping, sync: sync as string, delivery: await deliveryOf(app, mapping) };
 }
 
@@ -393,8 +398,8 @@ function toolsOf(mark: string, more = ''): { name: string; [key: string]: unknow
   return [tool('echo'), tool('other')];
 }
 
-export function upstreamsOf(side: Side): OldEraUpstream[] {
-  return [side.upstream, side.loneUpstream];
+export function upstreamsOf(side: Side): Upstream[] {
+  return [side.upstream, side.loneUpstream, side.receiver];
 }
 
 /** Waits until nothing goes on in the background any more, such as auto-sync. */

@@ -572,6 +572,7 @@ const MAPPING_ROWS: Rows = {
   'POST /api/v1/mcp/mappings/:id/deliveries/:delivery/resend': [
     byOwner(async (stage) => {
       const object = await newMapping(stage);
+      await made(stage.tenant.owner.put(`${MAPPINGS}${object}/webhook/`, { url: stage.open.url }));
       const delivery = await deliveryOf(stage.app, object);
       return { path: `${MAPPINGS}${object}/deliveries/${delivery}/resend`, object };
     }, 'mapping.delivery_resent'),

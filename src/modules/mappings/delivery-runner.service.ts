@@ -3,10 +3,9 @@ import { KeyRing } from '../../platform/crypto/key-ring.js';
 import { Database } from '../../platform/database/transaction.js';
 import { EgressClient } from '../../platform/egress/egress-client.js';
 import { EgressError } from '../../platform/egress/egress-error.js';
-import { enqueueJob } from '../../platform/jobs/enqueue-job.js';
 import { JobsService } from '../../platform/jobs/jobs.service.js';
 import { secretPlace } from './webhooks.service.js';
-import { MAPPING_DELIVERY_JOB } from './outbox.js';
+import { enqueueDelivery, MAPPING_DELIVERY_JOB } from './outbox.js';
 import { signedHeaders } from './webhook-signature.js';
 
 /** Seconds before each further attempt, give or take a fifth; about a day in all. */
@@ -73,7 +72,8 @@ export class DeliveryRunnerService implements OnModuleInit, BeforeApplicationShu
       );
       if (status !== 'pending' || pause === undefined) return;
       const runAt = new Date(Date.now() + pause * 1_000 * (0.8 + 0.4 * Math.random()));
-      await enqueueJob(transaction, MAPPING_DELIVERY_JOB, { delivery_id: id }, { runAt });
+      const { organization_id: organizationId, mapping_id: mappingId } = due;
+      await enqueueDelivery(transaction, { id, organizationId, mappingId }, runAt);
     });
     if (status === 'dead') this.logger.warn({ delivery: id, ...attempt }, 'a delivery was given up');
   }

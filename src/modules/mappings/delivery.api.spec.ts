@@ -24,6 +24,8 @@ describe('what leaves a mapping', () => {
   let records = new Map<string, { id: string; title: string; points: number }>();
   let received: Received[] = [];
   let status = 200;
+  /** The tool that writes says it in words. */
+  let isTerse = false;
 
   const text = { type: 'string' };
   beforeAll(async () => {
@@ -39,6 +41,7 @@ describe('what leaves a mapping', () => {
       call: (name, { id, title }) => {
         const record = records.get(String(id));
         if (name === 'update_record' && record) records.set(record.id, { ...record, title: String(title) });
+        if (name === 'update_record' && isTerse) return { content: [{ type: 'text', text: 'Record updated.' }] };
         const answer = name === 'list_records' ? [...records.values()] : { record: records.get(String(id)) ?? null };
         return { content: [{ type: 'text', text: JSON.stringify(answer) }] };
       },
@@ -182,6 +185,11 @@ describe('what leaves a mapping', () => {
       expectError(await acme.owner.get(`${path}webhook/`), 404, 'resource_not_found');
       await acme.owner.put(`${path}webhook/`, { url: hook() });
       expect((await acme.owner.delete(`${path}webhook/`)).status).toBe(204);
+      const [gone] = await app.query<{ id: string }>(
+        "INSERT INTO mapping_deliveries (id, mapping_id, payload, status) VALUES (gen_random_uuid(), $1, '{}', 'dead') RETURNING id",
+        [path.split('/').at(-2)],
+      );
+      expectError(await acme.owner.post(`${path}deliveries/${gone?.id}/resend/`), 409, 'conflict');
       await sync(path);
       await sleep(300);
       expect(received).toEqual([]);
@@ -239,6 +247,34 @@ describe('what leaves a mapping', () => {
       const writing = await created({ push: { ...push, read: { ...push.read, tool: 'update_record' } } });
       await sync(writing);
       expectError(await acme.owner.post(`${writing}items/2/push/`, { data: {} }), 403, 'access_denied');
+    });
+
+    it('changes no other record, and nothing that the item does not have', async () => {
+      const path = await created({ push });
+      await sync(path);
+      const before = [...records.values()];
+      for (const data of [{ external_id: '2' }, { other: 1 }]) {
+        const refused = await acme.owner.post(`${path}items/3/push/`, { data: { name: 'Mine', ...data } });
+        expectError(refused, 400, 'validation_failed');
+      }
+      const byKey = { ...push.read, arguments: { id: '{{context.key}}' } };
+      const keyed = await created({ push: { ...push, read: byKey } });
+      await sync(keyed);
+      expectError(await acme.owner.post(`${keyed}items/3/push/`, { data: { key: '2' } }), 400, 'validation_failed');
+      expect([...records.values()]).toEqual(before);
+    });
+
+    it('counts as done whatever the tool says of it, and is done by one at a time', async () => {
+      const path = await created({ push });
+      await sync(path);
+      isTerse = true;
+      const send = (name: string): Promise<Answer> => acme.owner.post(`${path}items/1/push/`, { data: { name } });
+      const answers = await Promise.all([send('X'), send('Y')]);
+      isTerse = false;
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+      const done = answers.find(({ status }) => status === 200);
+      expect(done?.body.success).toBe(true);
+      expect(['X', 'Y']).toContain(records.get('1')?.title);
     });
 
     it('happens once for a key, whatever is sent again', async () => {

@@ -7,7 +7,7 @@ import { InvocationService } from '../tools/invocation.service.js';
 import { argumentsFor, externalIdOf, itemsOfResource, itemsOfTool, type Cursor } from './item-source.js';
 import { compileConfig, type CompiledConfig, type MappingConfig } from './mapping-config.js';
 import type { RenderedItem } from './sync-store.service.js';
-import { FieldMissing } from './template.js';
+import { FieldMissing, ItemTooLarge } from './template.js';
 
 /** What is read, and by which right. */
 export interface ReadPlace {
@@ -25,6 +25,10 @@ export interface RenderedPage {
   checkpoint: string | null;
 }
 
+const ITEMS_AT_ONCE = 100;
+/** Of a record. */
+const MOST_DEPTH = 100;
+const LONGEST_SOURCE = 262_144;
 /** More pages than this have no end. */
 const MOST_PAGES = 100_000;
 
@@ -55,7 +59,13 @@ export class ItemReaderService {
     let cursor: Cursor | null = null;
     for (let pages = 0; pages < MOST_PAGES; pages++) {
       const read = await this.page(place, resource, config, { requestId, since, cursor }, signal);
-      yield { items: read.items.map((item) => rendered(item, config)), checkpoint: read.checkpoint };
+      // In parts: a page may have many small items, or few large ones.
+      const ends = Math.max(1, Math.ceil(read.items.length / ITEMS_AT_ONCE));
+      for (let part = 0; part < ends; part++) {
+        const items = read.items.slice(part * ITEMS_AT_ONCE, (part + 1) * ITEMS_AT_ONCE);
+        const checkpoint = part === ends - 1 ? read.checkpoint : null;
+        yield { items: items.map((item) => rendered(item, config)), checkpoint };
+      }
       if (read.next === null) return;
       if (seen.has(read.next))
         throw new DomainError('upstream_error', 'The server repeats a page', { reason: 'repeated_cursor' });
@@ -144,11 +154,23 @@ function mappingActor(place: ReadPlace, requestId: string): Actor {
 
 function rendered(item: unknown, config: CompiledConfig): RenderedItem {
   const external_id = externalIdOf(item, config);
-  if (external_id === null) return { external_id, rendered: null, error: 'The item has no usable id', source: item };
+  if (external_id === null) return failed(item, null, 'The item has no usable id');
+  if (isDeeperThan(item, MOST_DEPTH)) return failed(null, external_id, `The item is nested deeper than ${MOST_DEPTH}`);
   try {
-    return { external_id, rendered: config.render(item), error: null, source: item };
+    return { external_id, rendered: config.render(item), error: null, source: null };
   } catch (error) {
-    if (!(error instanceof FieldMissing)) throw error;
-    return { external_id, rendered: null, error: error.message, source: item };
+    if (!(error instanceof FieldMissing || error instanceof ItemTooLarge)) throw error;
+    return failed(item, external_id, error.message);
   }
+}
+
+/** What is too large to be kept can't be tried again by itself: a complete sync does. */
+function failed(item: unknown, external_id: string | null, error: string): RenderedItem {
+  const isKept = !isDeeperThan(item, MOST_DEPTH) && JSON.stringify(item).length <= LONGEST_SOURCE;
+  return { external_id, rendered: null, error, source: isKept ? item : null };
+}
+
+function isDeeperThan(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return depth === 0 || Object.values(value).some((inner) => isDeeperThan(inner, depth - 1));
 }

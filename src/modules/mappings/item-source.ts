@@ -13,6 +13,7 @@ export interface SourcePage {
 /** Where in a list of pages one is; the cursor of a provider, or of a tool. */
 export type Cursor = string | number;
 
+/** Bytes; what an index takes. */
 const LONGEST_ID = 1_000;
 
 /** The items of what was read (MCP, ReadResourceResult). @throws DomainError `upstream_error` where there are none */
@@ -49,8 +50,9 @@ export function argumentsFor({ arguments: fixed, cursor }: CompiledConfig, at: C
 /** By which an item is known at the upstream; null where it has none. */
 export function externalIdOf(item: unknown, { itemId }: CompiledConfig): string | null {
   const id = valueAt(item, itemId);
-  if (typeof id === 'number' && Number.isFinite(id)) return String(id);
-  if (typeof id !== 'string' || id === '' || id.length > LONGEST_ID) return null;
+  // Larger numbers were rounded when the JSON was parsed: two records would be one.
+  if (typeof id === 'number') return Number.isSafeInteger(id) ? String(id) : null;
+  if (typeof id !== 'string' || id === '' || Buffer.byteLength(id) > LONGEST_ID) return null;
   return /\0|\p{Surrogate}/u.test(id) ? null : id;
 }
 

@@ -28,10 +28,10 @@ export class MappingChangesService {
 
   async create(actor: Actor, body: CreateMapping): Promise<MappingResponse> {
     const access = await this.access.readable(actor, body.workspace_access);
-    const { organizationId, workspaceId, connectionId } = access;
+    const { organizationId, workspaceId } = access;
     requireEditor(actor, organizationId, workspaceId);
     compileConfig(body.mapping_config);
-    await this.source.check(organizationId, connectionId, body.resource);
+    await this.source.check(actor, access, body.resource);
     return this.database.transaction(async (transaction) => {
       const values = columns<Mapping>({
         ...toColumns(body),
@@ -82,7 +82,7 @@ function restarted(before: VisibleMapping, body: UpdateMapping): Partial<Mapping
   const frequency = body.sync_frequency ?? before.sync_frequency;
   const isRescheduled = isReshaped || frequency !== before.sync_frequency || body.is_active === true;
   return {
-    ...(isReshaped ? { checkpoint: null } : {}),
+    ...(isReshaped ? { checkpoint: null, version: before.version + 1 } : {}),
     ...(isRescheduled ? { failures: 0, nextSyncAt: frequency > 0 ? new Date() : null } : {}),
   };
 }

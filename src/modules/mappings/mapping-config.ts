@@ -2,7 +2,7 @@ import { NOT_STORABLE } from '../../platform/http/body-rules.js';
 import { invalid } from '../../platform/http/domain-error.js';
 import { parsePointer, type PointerPath } from '../../platform/json/json-pointer.js';
 import { FORBIDDEN_KEYS } from '../../platform/schemas/schema-keywords.js';
-import { parseTemplate, renderTemplate, TemplateError, type Template } from './template.js';
+import { parseTemplate, renderTemplate, Room, TemplateError, type Template } from './template.js';
 
 /** What a mapping says of its source and of the shape that is wanted, as it is stored and shown. */
 export interface MappingConfig {
@@ -28,7 +28,7 @@ export interface PushConfig {
   read: { tool: string; arguments: Record<string, unknown>; item?: string };
 }
 
-type Rendered = (context: unknown) => unknown;
+type Rendered = (context: unknown, room: Room) => unknown;
 
 /** A configuration that is ready for use. */
 export interface CompiledConfig {
@@ -71,10 +71,10 @@ class ConfigCheck {
     const fields = this.object(config.field_mappings, 'field_mappings', true);
     const render = this.value(fields, 'field_mappings', 0);
     const compiled = {
-      render: render as (context: unknown) => Record<string, unknown>,
-      arguments: this.fixed(this.object(config.arguments ?? {}, 'arguments', false)),
-      items: this.pointer(config.items ?? '', 'items'),
-      itemId: this.pointer(config.item_id ?? DEFAULT_ID, 'item_id'),
+      render: withRoom(render),
+      arguments: this.fixed(this.object(withDefault(config.arguments, {}), 'arguments', false)),
+      items: this.pointer(withDefault(config.items, ''), 'items'),
+      itemId: this.pointer(withDefault(config.item_id, DEFAULT_ID), 'item_id'),
       cursor: this.cursor(config.cursor),
       push: this.push(config.push),
     };
@@ -97,14 +97,18 @@ class ConfigCheck {
     for (const name of Object.keys(more)) this.report(`push.read.${name}`, 'is not a known field');
     return {
       ...this.toolTemplate(tool, args, 'push'),
-      read: { ...this.toolTemplate(readTool, readArgs, 'push.read'), item: this.pointer(item ?? '', 'push.read.item') },
+      read: {
+        ...this.toolTemplate(readTool, readArgs, 'push.read'),
+        item: this.pointer(withDefault(item, ''), 'push.read.item'),
+      },
     };
   }
 
   private toolTemplate(tool: unknown, args: unknown, place: string): ToolTemplate {
-    if (typeof tool !== 'string' || tool === '') this.report(`${place}.tool`, 'must name a tool of the server');
+    if (typeof tool !== 'string' || tool === '' || NOT_STORABLE.test(tool))
+      this.report(`${place}.tool`, 'must name a tool of the server');
     const given = this.object(args, `${place}.arguments`, false);
-    const render = this.value(given, `${place}.arguments`, 0) as ToolTemplate['render'];
+    const render = withRoom(this.value(given, `${place}.arguments`, 0));
     return { tool: String(tool), render };
   }
 
@@ -116,14 +120,14 @@ class ConfigCheck {
     if (typeof value === 'string') return this.template(value, place);
     if (Array.isArray(value)) {
       const elements = value.map((element, index) => this.value(element, `${place}[${index}]`, depth + 1));
-      return (context) => elements.map((element) => element(context));
+      return (context, room) => elements.map((element) => element(context, room));
     }
     if (typeof value !== 'object' || value === null) return () => value;
     const entries = Object.entries(value).map(([name, member]) => {
       this.checkName(name, place);
       return [name, this.value(member, `${place}.${name}`, depth + 1)] as const;
     });
-    return (context) => Object.fromEntries(entries.map(([name, member]) => [name, member(context)]));
+    return (context, room) => Object.fromEntries(entries.map(([name, member]) => [name, member(context, room)]));
   }
 
   private template(text: string, place: string): Rendered {
@@ -136,7 +140,7 @@ class ConfigCheck {
       this.report(place, `is no template: ${error.message}, at character ${error.position}`);
       return () => null;
     }
-    return (context) => renderTemplate(template, context);
+    return (context, room) => renderTemplate(template, context, room);
   }
 
   /** Arguments of a tool are no templates: there is no item yet. */
@@ -172,7 +176,12 @@ class ConfigCheck {
 
   private pointer(value: unknown, place: string, least = 0): PointerPath {
     const path = typeof value === 'string' ? parsePointer(value) : null;
-    if (path !== null && path.length >= least && !path.some((part) => FORBIDDEN_KEYS.has(part))) return path;
+    if (
+      path !== null &&
+      path.length >= least &&
+      !path.some((part) => FORBIDDEN_KEYS.has(part) || NOT_STORABLE.test(part))
+    )
+      return path;
     this.report(place, 'must be a JSON Pointer such as /issues (RFC 6901)');
     return [];
   }
@@ -180,4 +189,14 @@ class ConfigCheck {
   private report(place: string, problem: string): void {
     (this.problems[place === '' ? 'mapping_config' : `mapping_config.${place}`] ??= []).push(problem);
   }
+}
+
+/** Each item has room of its own. */
+function withRoom(render: Rendered): (context: unknown) => Record<string, unknown> {
+  return (context) => render(context, new Room()) as Record<string, unknown>;
+}
+
+/** Null is no way to leave something out. */
+function withDefault(value: unknown, otherwise: unknown): unknown {
+  return value === undefined ? otherwise : value;
 }

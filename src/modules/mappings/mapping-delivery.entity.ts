@@ -34,10 +34,6 @@ export class MappingDelivery {
   @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
   createdAt: Date;
 
-  /** Since when it is tried: at first, or when somebody had it sent again. */
-  @Column('timestamptz', { name: 'tried_since', default: () => 'now()' })
-  triedSince: Date;
-
   @Column('timestamptz', { name: 'delivered_at', nullable: true })
   deliveredAt: Date | null;
 

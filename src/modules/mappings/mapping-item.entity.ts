@@ -37,6 +37,10 @@ export class MappingItem {
   @Column('bytea', { name: 'content_hash' })
   contentHash: Buffer;
 
+  /** Somebody pushes it, until then at the latest. */
+  @Column('timestamptz', { name: 'pushed_until', nullable: true })
+  pushedUntil: Date | null;
+
   /** When it was last written. */
   @Column('timestamptz', { name: 'synced_at', default: () => 'now()' })
   syncedAt: Date;

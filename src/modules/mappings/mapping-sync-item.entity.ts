@@ -1,4 +1,5 @@
-import { Entity, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import type { ItemStatus } from './mapping-item.entity.js';
 import { MappingSync } from './mapping-sync.entity.js';
 
 /** An item that a running sync has met: those that it never meets are gone at the upstream. */
@@ -9,6 +10,10 @@ export class MappingSyncItem {
 
   @PrimaryColumn('text', { name: 'external_id', primaryKeyConstraintName: 'mapping_sync_items_pkey' })
   externalId: string;
+
+  /** What became of it when it was met last. */
+  @Column('text')
+  status: ItemStatus;
 
   @ManyToOne(() => MappingSync, { onDelete: 'CASCADE' })
   @JoinColumn({ name: 'sync_id', foreignKeyConstraintName: 'mapping_sync_items_sync_fkey' })

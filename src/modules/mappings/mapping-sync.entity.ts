@@ -54,6 +54,14 @@ export class MappingSync {
   @Column('uuid', { name: 'process_id', nullable: true })
   processId: string | null;
 
+  /** Of the run that may write: a new one each time it is begun, be it by the same process. */
+  @Column('uuid', { name: 'run_id', nullable: true })
+  runId: string | null;
+
+  /** How often it was begun. */
+  @Column('integer', { default: 0 })
+  attempts: number;
+
   @Column('integer', { name: 'items_synced', default: 0 })
   itemsSynced: number;
 

@@ -35,6 +35,10 @@ export class Mapping {
   @Column('json')
   config: MappingConfig;
 
+  /** Grows with every change of the shape: a sync that began before it must not say how far it is read. */
+  @Column('integer', { default: 1 })
+  version: number;
+
   /** Seconds between two syncs; 0: only when somebody asks. */
   @Column('integer', { name: 'sync_frequency', default: 0 })
   syncFrequency: number;

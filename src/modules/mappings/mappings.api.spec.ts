@@ -335,13 +335,54 @@ describe('mappings', () => {
       error: { code: 'upstream_error', message: 'The answer is no JSON' },
     });
     answer = null;
-    const hidden = await created({ resource: id('crm://hidden') });
+    const made = await create({ resource: id('crm://hidden') }, acme.owner);
+    const hidden = `${MAPPINGS}${made.body.id}/`;
     expectError(await sync(hidden), 404, 'resource_not_found');
     await acme.owner.patch(`/api/v1/mcp/workspace-access/${grant}/`, { is_active: false });
     expect((await sync(path)).body).toMatchObject({ error: 'access_denied', details: { reason: 'grant_inactive' } });
     await acme.owner.patch(`/api/v1/mcp/workspace-access/${grant}/`, { is_active: true });
     await manager.client.patch(path, { is_active: false });
     expectError(await sync(path), 409, 'conflict');
+  });
+
+  it('are of resources that whoever makes them sees', async () => {
+    expectError(await create({ resource: id('crm://hidden') }), 404, 'resource_not_found');
+    expect((await create({ resource: id('crm://hidden') }, acme.owner)).status).toBe(201);
+  });
+
+  it('fail with a record that is too large, too deep or without a usable id, and with that one alone', async () => {
+    const deep = JSON.parse(`${'['.repeat(1_000)}${']'.repeat(1_000)}`) as unknown;
+    const odd: object[] = [
+      { id: 'long', key: 'A-4', title: 'x'.repeat(90_000) },
+      { id: 'deep', key: 'A-5', title: deep },
+      { id: '\u6f22'.repeat(1_000), key: 'A-6', title: 'Long id' },
+      { id: 12345678901234567890, key: 'A-7', title: 'Rounded id' },
+    ];
+    answer = () => JSON.stringify({ entries: [...entries, ...odd] });
+    const many = { field_mappings: { many: '{{context.title}}'.repeat(700) }, items: '/entries' };
+    const path = await created({ mapping_config: many });
+    const { body } = await sync(path);
+    expect([body.items_synced, body.items_failed, body.status]).toEqual([3, 4, 'completed']);
+    const [{ failures }] = (await member.client.get(`${path}syncs/`)).body;
+    expect(failures.map(({ reason }: { reason: string }) => reason)).toEqual(
+      expect.arrayContaining([
+        'The item would have more than 262144 characters',
+        'The item is nested deeper than 100',
+        'The item has no usable id',
+      ]),
+    );
+    const preview = await manager.client.post(`${path}preview/`);
+    expect(preview.text.length).toBeLessThan(1_000_000);
+  });
+
+  it('take no new ids for what is there already', async () => {
+    const path = await created();
+    await sync(path);
+    const last = async (): Promise<unknown> =>
+      app.query("SELECT last_value FROM pg_sequences WHERE sequencename = 'mapping_items_id_seq'");
+    const before = await last();
+    for (let times = 0; times < 3; times++) await sync(path);
+    expect(await last()).toEqual(before);
   });
 
   it('give a list up that has no end, and can be removed while they are synced', async () => {

@@ -21,6 +21,8 @@ import {
 export interface VisibleMapping extends MappingRow {
   workspace_id: string;
   connection_id: string;
+  /** Of its shape. */
+  version: number;
 }
 
 /** Mappings: the people and agents of the workspace read them, its managers and the organization's admins edit them. */
@@ -88,7 +90,7 @@ export class MappingsService {
         joined: [...actor.workspaces.keys()],
       })
       .select(['m.id AS id', 'm.organization_id AS organization_id', 'a.workspace_id AS workspace_id'])
-      .addSelect('a.connection_id AS connection_id')
+      .addSelect(['a.connection_id AS connection_id', 'm.version AS version'])
       .addSelect(['m.workspace_access_id AS workspace_access_id', 'm.resource_id AS resource_id'])
       .addSelect(['r.resource_name AS resource_name', 'r.resource_type AS resource_type'])
       .addSelect(['m.component_type AS component_type', 'm.component_id AS component_id', 'm.config AS config'])

@@ -8,6 +8,11 @@ export const MAPPING_DELIVERY_JOB = 'mapping_delivery';
 
 const MOST_IN_A_BATCH = 100;
 
+interface Target {
+  component_type: string;
+  component_id: string;
+}
+
 /** What happened to the items of a mapping. */
 export interface ItemChanges {
   mappingId: number;
@@ -24,11 +29,12 @@ export interface ItemChanges {
 export async function enqueueDeliveries(transaction: Transaction, changes: ItemChanges): Promise<void> {
   const { mappingId, syncId, upserted, deleted } = changes;
   if (upserted.length + deleted.length === 0) return;
-  const [target] = await transaction.manager.query<{ component_type: string; component_id: string }[]>(
-    `SELECT m.component_type, m.component_id FROM mappings m JOIN mapping_webhooks w ON w.mapping_id = m.id WHERE m.id = $1`,
+  const [found] = await transaction.manager.query<(Target & { organization_id: string })[]>(
+    `SELECT m.organization_id, m.component_type, m.component_id FROM mappings m JOIN mapping_webhooks w ON w.mapping_id = m.id WHERE m.id = $1`,
     [mappingId],
   );
-  if (!target) return;
+  if (!found) return;
+  const { organization_id: organizationId, ...target } = found;
   const batches = Math.ceil(Math.max(upserted.length, deleted.length) / MOST_IN_A_BATCH);
   for (let batch = 0; batch < batches; batch++) {
     const [from, to] = [batch * MOST_IN_A_BATCH, (batch + 1) * MOST_IN_A_BATCH];
@@ -49,6 +55,18 @@ export async function enqueueDeliveries(transaction: Transaction, changes: ItemC
       mappingId,
       storableJson(payload),
     ]);
-    await enqueueJob(transaction, MAPPING_DELIVERY_JOB, { delivery_id: id }, { key: `${MAPPING_DELIVERY_JOB}:${id}` });
+    await enqueueDelivery(transaction, { id, organizationId, mappingId });
   }
+}
+
+/** @param runAt not before; at once where left out */
+export async function enqueueDelivery(
+  transaction: Transaction,
+  { id, organizationId, mappingId }: { id: string; organizationId: string; mappingId: number },
+  runAt?: Date,
+): Promise<void> {
+  // Two at once for an organization, so that a receiver that never answers keeps nobody else waiting.
+  const queue = `${MAPPING_DELIVERY_JOB}:${organizationId}:${mappingId % 2}`;
+  const order = { key: `${MAPPING_DELIVERY_JOB}:${id}`, queue, ...(runAt ? { runAt } : {}) };
+  await enqueueJob(transaction, MAPPING_DELIVERY_JOB, { delivery_id: id }, order);
 }

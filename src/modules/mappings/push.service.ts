@@ -3,7 +3,7 @@ import type { Actor } from '../../platform/auth/actor.js';
 import { Database } from '../../platform/database/transaction.js';
 import { NOT_STORABLE } from '../../platform/http/body-rules.js';
 import { DomainError, invalid, notFound } from '../../platform/http/domain-error.js';
-import { storableJson } from '../../platform/json/canonical-json.js';
+import { canonicalJson, storableJson } from '../../platform/json/canonical-json.js';
 import { valueAt } from '../../platform/json/json-pointer.js';
 import { AuditService } from '../audit/audit.service.js';
 import { ToolCatalogService } from '../discovery/tool-catalog.service.js';
@@ -15,6 +15,9 @@ import { MappingsService, type VisibleMapping } from './mappings.service.js';
 import { enqueueDeliveries } from './outbox.js';
 import { toRow, type RenderedItem } from './sync-store.service.js';
 import { FieldMissing } from './template.js';
+
+/** Of a process that died with it. */
+const LONGEST_PUSH = '3 minutes';
 
 interface StoredItem {
   external_id: string;
@@ -57,21 +60,44 @@ export class PushService {
     const { push } = compileConfig({ ...mapping.config });
     if (!push) throw new DomainError('conflict', 'The mapping does not say how: mapping_config.push');
     const stored = await this.stored(mappingId, externalId);
-    const before = { external_id: externalId, ...stored.rendered };
-    const context = { ...before, ...data };
+    const before = { ...stored.rendered, external_id: externalId };
+    const context = { ...stored.rendered, ...data, external_id: externalId };
+    refuseUnfit(push, stored.rendered, data, [before, context]);
     // Before anything is asked, so that a template that does not fit costs nothing.
     const args = argumentsOf(push, context);
-    const current = await this.current(actor, mapping, push, before, signal);
-    if (current.error !== null || toRow(current).content_hash !== stored.content_hash) {
-      const details = { external_id: externalId, current: current.rendered, reason: current.error };
-      throw new DomainError('upstream_changed', 'The record changed at the server since the last sync', details);
+    await this.begin(mappingId, externalId);
+    try {
+      const current = await this.current(actor, mapping, push, before, signal);
+      if (current.error !== null || toRow(current).content_hash !== stored.content_hash) {
+        const details = { external_id: externalId, current: current.rendered, reason: current.error };
+        throw new DomainError('upstream_changed', 'The record changed at the server since the last sync', details);
+      }
+      const pushed = await this.call(actor, mapping, push.tool, args, signal, (result) => {
+        requireSuccess(result);
+        return { success: true as const, message: 'The item was pushed', external_id: externalId };
+      });
+      await this.keep(actor, mapping, push, context, signal);
+      return pushed;
+    } finally {
+      await this.end(mappingId, externalId);
     }
-    const pushed = await this.call(actor, mapping, push.tool, args, signal, (result) => {
-      documentOfTool(result);
-      return { success: true as const, message: 'The item was pushed', external_id: externalId };
-    });
-    await this.keep(actor, mapping, push, { ...context, external_id: externalId }, signal);
-    return pushed;
+  }
+
+  /** One at a time: of two that look at the same record both would find it unchanged. @throws DomainError 409 */
+  private async begin(mappingId: number, externalId: string): Promise<void> {
+    const [rows] = await this.database.manager.query<[unknown[], number]>(
+      `UPDATE mapping_items SET pushed_until = now() + interval '${LONGEST_PUSH}'
+        WHERE mapping_id = $1 AND external_id = $2 AND (pushed_until IS NULL OR pushed_until < now()) RETURNING id`,
+      [mappingId, externalId],
+    );
+    if (rows.length === 0) throw new DomainError('conflict', 'The item is being pushed', { external_id: externalId });
+  }
+
+  private async end(mappingId: number, externalId: string): Promise<void> {
+    await this.database.manager.query(
+      'UPDATE mapping_items SET pushed_until = NULL WHERE mapping_id = $1 AND external_id = $2',
+      [mappingId, externalId],
+    );
   }
 
   /** What the server has now, rendered as a sync would. */
@@ -160,6 +186,26 @@ export class PushService {
     if (item.status !== 'synced') throw new DomainError('conflict', 'The item failed: see its error');
     return item;
   }
+}
+
+/** @throws DomainError 400 for what the item does not have, and for what says which record it is */
+function refuseUnfit(
+  { read }: CompiledPush,
+  known: Record<string, unknown>,
+  data: Record<string, unknown>,
+  [before, after]: [unknown, unknown],
+): void {
+  const unknown = Object.keys(data).filter((name) => !Object.hasOwn(known, name));
+  if (unknown.length > 0)
+    throw invalid(Object.fromEntries(unknown.map((name) => [`data.${name}`, ['is not a member of the item']])));
+  if (canonicalJson(argumentsOf(read, before)) !== canonicalJson(argumentsOf(read, after)))
+    throw invalid({ data: ['must not change what the record is read by, see mapping_config.push.read'] });
+}
+
+/** Whatever a tool that writes says: that it reported no error is all there is to know. @throws DomainError */
+function requireSuccess(result: unknown): void {
+  if ((result as { isError?: unknown } | null)?.isError !== true) return;
+  documentOfTool(result);
 }
 
 /** @throws DomainError 400 naming the template */

@@ -3,7 +3,7 @@ import { isDatabaseUnavailable } from '../../platform/database/database-errors.j
 import { DomainError } from '../../platform/http/domain-error.js';
 import { JobsService } from '../../platform/jobs/jobs.service.js';
 import { ItemReaderService } from './item-reader.service.js';
-import { SyncStoreService, SyncTakenOver, type ClaimedSync } from './sync-store.service.js';
+import { ShapeChanged, SyncStoreService, SyncTakenOver, type ClaimedSync } from './sync-store.service.js';
 
 /** One sync; the row of it says what is wanted. */
 export const MAPPING_SYNC_JOB = 'mapping_sync';
@@ -38,11 +38,12 @@ export class SyncRunnerService implements OnModuleInit, BeforeApplicationShutdow
     const sync = await this.store.claim(id);
     if (sync === null) return;
     try {
+      if (this.store.isHopeless(sync)) throw hopeless();
       await this.sync(sync);
     } catch (error) {
       if (error instanceof SyncTakenOver) return this.logger.warn({ sync: id }, error.message);
-      if (this.stopping.signal.aborted) {
-        await this.store.release(id);
+      if (this.stopping.signal.aborted || error instanceof ShapeChanged) {
+        await this.store.release(sync);
         throw error;
       }
       if (isDatabaseUnavailable(error) || (error instanceof DomainError && error.code === 'unavailable')) throw error;
@@ -57,6 +58,7 @@ export class SyncRunnerService implements OnModuleInit, BeforeApplicationShutdow
     if (!isComplete) await this.retryFailed(sync);
     const until = Date.now() + LONGEST_SYNC_MS;
     let stale = 0;
+    let knowsAll = true;
     for await (const page of this.reader.pages(sync, sync.id, since, this.stopping.signal)) {
       checkpoint = page.checkpoint ?? checkpoint;
       // A complete sync that is cut short has read nothing for good: deletions would be missed.
@@ -65,8 +67,9 @@ export class SyncRunnerService implements OnModuleInit, BeforeApplicationShutdow
       stale = met === 0 && page.items.length > 0 ? stale + 1 : 0;
       if (stale === MOST_STALE_PAGES) throw endless(`${MOST_STALE_PAGES} pages in a row had nothing new`);
       if (Date.now() > until) throw endless('It took more than an hour');
+      knowsAll &&= page.items.every((item) => item.external_id !== null);
     }
-    await this.store.finish(sync, checkpoint);
+    await this.store.finish(sync, checkpoint, knowsAll);
   }
 
   /** What failed before is not among what changed: it is rendered again from what was kept of it. */
@@ -91,6 +94,7 @@ export class SyncRunnerService implements OnModuleInit, BeforeApplicationShutdow
       ? { code: error.code, message: error.message, details: error.details }
       : { code: 'internal_error' as const, message: 'Something unexpected happened', details: {} };
     await this.store.fail(sync, problem).catch((reason: unknown) => {
+      if (reason instanceof ShapeChanged) return this.store.release(sync);
       if (!(reason instanceof SyncTakenOver)) throw reason;
     });
   }
@@ -98,4 +102,8 @@ export class SyncRunnerService implements OnModuleInit, BeforeApplicationShutdow
 
 function endless(message: string): DomainError {
   return new DomainError('upstream_error', `The list of the server has no end: ${message}`, { reason: 'pages' });
+}
+
+function hopeless(): DomainError {
+  return new DomainError('upstream_error', 'It was begun again and again, and never ended', { reason: 'given_up' });
 }

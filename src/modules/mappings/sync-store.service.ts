@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { canonicalJson, storableJson } from '../../platform/json/canonical-json.js';
 import { ProcessLease } from '../../platform/processes/process-lease.service.js';
@@ -7,6 +7,7 @@ import { AuditService } from '../audit/audit.service.js';
 import type { MappingConfig } from './mapping-config.js';
 import { mappingSynced } from './mappings.events.js';
 import { enqueueDeliveries } from './outbox.js';
+import { CLAIM, COUNT_GONE, DELETE_GONE, TIDY_FAILURES, WRITE_ITEMS } from './sync-statements.js';
 import type { ItemFailure, SyncMode, SyncProblem } from './mapping-sync.entity.js';
 
 /** A sync that this process runs, with what it needs of its mapping. */
@@ -22,6 +23,10 @@ export interface ClaimedSync {
   checkpoint: string | null;
   mode: SyncMode;
   may_delete: boolean;
+  run_id: string;
+  /** Of the mapping, when it began. */
+  version: number;
+  attempts: number;
 }
 
 /** A record after rendering; `error` where that failed. */
@@ -35,58 +40,22 @@ export interface RenderedItem {
 /** Somebody else runs it, or nobody: what was read must not be written. */
 export class SyncTakenOver extends Error {}
 
-/** Everything is read at least this often, so that deletions show where only changes are read. */
-const COMPLETE_EVERY = '1 day';
+/** The shape was changed while it was read: it has to begin anew. */
+export class ShapeChanged extends Error {}
+
 /** Failures that a sync shows; all failed items are at `items/?status=failed`. */
-const MOST_FAILURES = 100;
+const MOST_FAILURES = 50;
+const LONGEST_REASON = 300;
+/** Whatever kills a process again and again must not go on to the next one. */
+const MOST_ATTEMPTS = 5;
 const LONGEST_BACKOFF = 21_600;
 const KEPT_SYNCS = 1_000;
-const KEPT_DELIVERIES = '7 days';
-
-const CLAIM = `
-  UPDATE mapping_syncs s SET status = 'running', process_id = $2, started_at = now(), items_synced = 0, items_written = 0,
-         items_failed = 0, items_deleted = 0, failures = '[]',
-         mode = CASE WHEN m.checkpoint IS NULL OR s.reads_all OR m.completed_at IS NULL
-                       OR m.completed_at < now() - interval '${COMPLETE_EVERY}' THEN 'complete' ELSE 'incremental' END
-    FROM mappings m JOIN workspace_access a ON a.id = m.workspace_access_id
-   WHERE s.id = $1 AND m.id = s.mapping_id AND a.deleted_at IS NULL
-     AND s.status IN ('queued', 'running')
-  RETURNING s.id, s.mapping_id, m.organization_id, a.workspace_id, m.workspace_access_id, a.connection_id, m.resource_id,
-            m.config, m.checkpoint, s.mode, s.may_delete`;
-
-/** New, or with another content: what did not change is not written. */
-const UPSERT = `
-  WITH given AS (
-    SELECT * FROM json_to_recordset($2::json)
-      AS g(external_id text, status text, rendered json, error text, source json, content_hash text)),
-  met AS (
-    INSERT INTO mapping_sync_items (sync_id, external_id) SELECT $3, external_id FROM given
-    ON CONFLICT DO NOTHING RETURNING external_id),
-  written AS (
-    INSERT INTO mapping_items AS i (mapping_id, external_id, status, rendered, error, source, content_hash)
-    SELECT $1, external_id, status, rendered, error, source, decode(content_hash, 'hex') FROM given ORDER BY external_id
-    ON CONFLICT (mapping_id, external_id) DO UPDATE
-      SET status = EXCLUDED.status, error = EXCLUDED.error, source = EXCLUDED.source, content_hash = EXCLUDED.content_hash,
-          rendered = CASE WHEN EXCLUDED.status = 'failed' THEN i.rendered ELSE EXCLUDED.rendered END, synced_at = now()
-      WHERE i.content_hash <> EXCLUDED.content_hash
-    RETURNING i.external_id)
-  SELECT count(*) FILTER (WHERE g.status = 'synced')::int AS synced, count(*) FILTER (WHERE g.status = 'failed')::int AS failed,
-         count(w.external_id) FILTER (WHERE g.status = 'synced')::int AS written,
-         (SELECT COALESCE(json_agg(external_id), '[]') FROM written) AS changed
-    FROM given g JOIN met USING (external_id) LEFT JOIN written w USING (external_id)`;
-
-const GONE = `
-  SELECT count(*)::int AS kept, count(*) FILTER (WHERE NOT EXISTS (
-           SELECT FROM mapping_sync_items s WHERE s.sync_id = $2 AND s.external_id = i.external_id))::int AS gone
-    FROM mapping_items i WHERE i.mapping_id = $1`;
-const DELETE_GONE = `
-  DELETE FROM mapping_items WHERE id IN (
-    SELECT i.id FROM mapping_items i WHERE i.mapping_id = $1
-       AND NOT EXISTS (SELECT FROM mapping_sync_items s WHERE s.sync_id = $2 AND s.external_id = i.external_id)
-     ORDER BY i.id LIMIT 1000)
-  RETURNING external_id`;
+/** Of deliveries, as they ended. */
+const KEPT = { delivered: '7 days', dead: '30 days' };
 
 interface PageCounts {
+  /** Of the items those that this sync had not met before. */
+  met: number;
   synced: number;
   failed: number;
   written: number;
@@ -110,10 +79,16 @@ export class SyncStoreService {
    */
   claim(id: string): Promise<ClaimedSync | null> {
     return this.database.transaction(async ({ manager }) => {
-      const [[claimed]] = await manager.query<[ClaimedSync[], number]>(CLAIM, [id, this.lease.id]);
+      const values = [id, this.lease.id, randomUUID()];
+      const [[claimed]] = await manager.query<[ClaimedSync[], number]>(CLAIM, values);
       if (claimed) await manager.query('DELETE FROM mapping_sync_items WHERE sync_id = $1', [id]);
       return claimed ?? null;
     });
+  }
+
+  /** Whether it was begun so often that it is better given up. */
+  isHopeless({ attempts }: ClaimedSync): boolean {
+    return attempts > MOST_ATTEMPTS;
   }
 
   /** Items that failed before and did not change since: templates may have, or the grammar. */
@@ -134,7 +109,7 @@ export class SyncStoreService {
       const known = items.filter((item) => item.external_id !== null);
       // A page may have an item twice: the later one counts.
       const rows = [...new Map(known.map((item) => [item.external_id, toRow(item)])).values()];
-      const [counts] = await transaction.manager.query<PageCounts[]>(UPSERT, [
+      const [counts] = await transaction.manager.query<PageCounts[]>(WRITE_ITEMS, [
         sync.mapping_id,
         storableJson(rows),
         sync.id,
@@ -165,7 +140,7 @@ export class SyncStoreService {
           sync.mapping_id,
           checkpoint,
         ]);
-      return (counts?.synced ?? 0) + (counts?.failed ?? 0) + (items.length - known.length);
+      return (counts?.met ?? 0) + (items.length - known.length);
     });
   }
 
@@ -173,18 +148,19 @@ export class SyncStoreService {
    * The end of a sync that read everything it wanted. Of a complete one, what it did not meet is deleted, unless that is more
    * than half and nobody confirmed it.
    * @param checkpoint of a complete sync
+   * @param knowsAll false where items had no usable id: what was not met may be among them
    */
-  finish(sync: ClaimedSync, checkpoint: string | null): Promise<void> {
+  finish(sync: ClaimedSync, checkpoint: string | null, knowsAll: boolean): Promise<void> {
     return this.database.transaction(async (transaction) => {
       const { manager } = transaction;
       await this.hold(transaction, sync);
       let deleted = 0;
       let isRefused = false;
-      if (sync.mode === 'complete') {
-        const [{ kept, gone } = { kept: 0, gone: 0 }] = await manager.query<{ kept: number; gone: number }[]>(GONE, [
-          sync.mapping_id,
-          sync.id,
-        ]);
+      if (sync.mode === 'complete' && knowsAll) {
+        const [{ kept, gone } = { kept: 0, gone: 0 }] = await manager.query<{ kept: number; gone: number }[]>(
+          COUNT_GONE,
+          [sync.mapping_id, sync.id],
+        );
         isRefused = gone * 2 > kept && !sync.may_delete;
         if (gone > 0 && !isRefused) deleted = await this.deleteGone(transaction, sync);
       }
@@ -203,13 +179,16 @@ export class SyncStoreService {
 
   /** In parts, so that memory stays flat. */
   private async deleteGone(transaction: Transaction, sync: ClaimedSync): Promise<number> {
-    for (let deleted = 0; ;) {
-      const [rows] = await transaction.manager.query<[{ external_id: string }[], number]>(DELETE_GONE, [
+    let deleted = 0;
+    for (let after = 0; ;) {
+      const [rows] = await transaction.manager.query<[{ id: number; external_id: string }[], number]>(DELETE_GONE, [
         sync.mapping_id,
         sync.id,
+        after,
       ]);
       if (rows.length === 0) return deleted;
       deleted += rows.length;
+      after = Math.max(...rows.map(({ id }) => id));
       await enqueueDeliveries(transaction, {
         mappingId: sync.mapping_id,
         syncId: sync.id,
@@ -235,23 +214,28 @@ export class SyncStoreService {
     });
   }
 
-  /** Gives it back, for another process to begin it anew. */
-  async release(id: string): Promise<void> {
+  /** Gives it back, to be begun anew; that is no attempt. */
+  async release({ id, run_id: runId }: ClaimedSync): Promise<void> {
     await this.database.manager.query(
-      "UPDATE mapping_syncs SET status = 'queued', process_id = NULL WHERE id = $1 AND status = 'running' AND process_id = $2",
-      [id, this.lease.id],
+      `UPDATE mapping_syncs SET status = 'queued', process_id = NULL, run_id = NULL, attempts = attempts - 1
+        WHERE id = $1 AND status = 'running' AND run_id = $2`,
+      [id, runId],
     );
   }
 
-  /** @throws SyncTakenOver */
-  private async hold({ manager }: Transaction, { id, mapping_id: mappingId }: ClaimedSync): Promise<void> {
+  /** @throws SyncTakenOver, ShapeChanged */
+  private async hold({ manager }: Transaction, sync: ClaimedSync): Promise<void> {
     // The mapping first, as whoever changes or removes it does.
-    await manager.query('SELECT 1 FROM mappings WHERE id = $1 FOR NO KEY UPDATE', [mappingId]);
+    const [mapping] = await manager.query<{ version: number }[]>(
+      'SELECT version FROM mappings WHERE id = $1 FOR NO KEY UPDATE',
+      [sync.mapping_id],
+    );
     const held = await manager.query<unknown[]>(
-      "SELECT 1 FROM mapping_syncs WHERE id = $1 AND status = 'running' AND process_id = $2 FOR NO KEY UPDATE",
-      [id, this.lease.id],
+      "SELECT 1 FROM mapping_syncs WHERE id = $1 AND status = 'running' AND run_id = $2 FOR NO KEY UPDATE",
+      [sync.id, sync.run_id],
     );
     if (held.length === 0) throw new SyncTakenOver('the sync is run by somebody else, or its mapping is gone');
+    if (mapping?.version !== sync.version) throw new ShapeChanged('the mapping was changed while it was synced');
   }
 
   private async end(
@@ -262,6 +246,7 @@ export class SyncStoreService {
     problem: SyncProblem | null,
   ): Promise<void> {
     const { manager } = transaction;
+    await manager.query(TIDY_FAILURES, [sync.id]);
     await manager.query(
       'UPDATE mapping_syncs SET status = $2, items_deleted = $3, problem = $4, finished_at = now() WHERE id = $1',
       [sync.id, status, deleted, problem && storableJson(problem)],
@@ -273,7 +258,8 @@ export class SyncStoreService {
       [sync.mapping_id],
     );
     await manager.query(
-      `DELETE FROM mapping_deliveries WHERE mapping_id = $1 AND status = 'delivered' AND delivered_at < now() - interval '${KEPT_DELIVERIES}'`,
+      `DELETE FROM mapping_deliveries WHERE mapping_id = $1
+          AND (delivered_at < now() - interval '${KEPT.delivered}' OR (status = 'dead' AND created_at < now() - interval '${KEPT.dead}'))`,
       [sync.mapping_id],
     );
     await transaction.publish(mappingSynced(sync.mapping_id, sync.id, sync.workspace_access_id));
@@ -318,5 +304,5 @@ export function toRow({
 }
 
 function toFailure({ external_id, error }: RenderedItem): ItemFailure {
-  return { external_id, reason: error ?? '' };
+  return { external_id: external_id?.slice(0, LONGEST_REASON) ?? null, reason: (error ?? '').slice(0, LONGEST_REASON) };
 }

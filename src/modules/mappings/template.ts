@@ -27,7 +27,7 @@ export class TemplateError extends Error {
 /** A placeholder of which the item has nothing, and which has no default. */
 export class FieldMissing extends Error {
   constructor(readonly placeholder: string) {
-    super(`The item has nothing for ${placeholder}`);
+    super(`The item has nothing for ${placeholder.slice(0, LONGEST_NAMED)}`);
   }
 }
 
@@ -38,6 +38,8 @@ const DEFAULT = /\s*\|\s*default\s*:\s*/y;
 const VALUE = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 const SPACE = /\s*/y;
 const LONGEST_PATH = 32;
+const MOST_CHARACTERS = 262_144;
+const LONGEST_NAMED = 200;
 
 /** @throws TemplateError */
 export function parseTemplate(text: string): Template {
@@ -56,14 +58,42 @@ export function parseTemplate(text: string): Template {
   return parts;
 }
 
+/** More than an item may have. */
+export class ItemTooLarge extends Error {
+  constructor() {
+    super(`The item would have more than ${MOST_CHARACTERS} characters`);
+  }
+}
+
+/** What is left of the size that one item may have in the end: counted before it is made. */
+export class Room {
+  private left = MOST_CHARACTERS;
+
+  /** @throws ItemTooLarge */
+  take(characters: number): void {
+    this.left -= characters;
+    if (this.left < 0) throw new ItemTooLarge();
+  }
+}
+
 /**
  * The value where the template is one placeholder and nothing more, with its type; else a text.
- * @throws FieldMissing
+ * @throws FieldMissing, ItemTooLarge
  */
-export function renderTemplate(template: Template, context: unknown): unknown {
+export function renderTemplate(template: Template, context: unknown, room = new Room()): unknown {
   const [only, ...others] = template;
-  if (only !== undefined && typeof only !== 'string' && others.length === 0) return valueOf(only, context);
-  return template.map((part) => (typeof part === 'string' ? part : textOf(valueOf(part, context)))).join('');
+  if (only !== undefined && typeof only !== 'string' && others.length === 0) {
+    const value = valueOf(only, context);
+    room.take(typeof value === 'string' ? value.length : (JSON.stringify(value) ?? '').length);
+    return value;
+  }
+  let text = '';
+  for (const part of template) {
+    const next = typeof part === 'string' ? part : textOf(valueOf(part, context));
+    room.take(next.length);
+    text += next;
+  }
+  return text;
 }
 
 function valueOf({ path, fallback, text }: Placeholder, context: unknown): unknown {

@@ -6,13 +6,12 @@ import { Database } from '../../platform/database/transaction.js';
 import { EgressClient } from '../../platform/egress/egress-client.js';
 import { EgressError } from '../../platform/egress/egress-error.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
-import { enqueueJob } from '../../platform/jobs/enqueue-job.js';
 import { Page, readPage } from '../../platform/http/paging.js';
 import { AuditService } from '../audit/audit.service.js';
 import { MappingDelivery } from './mapping-delivery.entity.js';
 import { MappingWebhook } from './mapping-webhook.entity.js';
 import { MappingsService } from './mappings.service.js';
-import { MAPPING_DELIVERY_JOB } from './outbox.js';
+import { enqueueDelivery } from './outbox.js';
 import { newWebhookSecret } from './webhook-signature.js';
 import {
   ListDeliveries,
@@ -98,18 +97,15 @@ export class WebhooksService {
   async resend(actor: Actor, mappingId: number, id: string): Promise<{ success: true; message: string }> {
     const { organization_id: organizationId } = await this.mappings.editable(actor, mappingId);
     await this.database.transaction(async (transaction) => {
+      if (!(await transaction.manager.existsBy(MappingWebhook, { mappingId })))
+        throw new DomainError('conflict', 'The mapping has no webhook');
       const [rows] = await transaction.manager.query<[unknown[], number]>(
-        `UPDATE mapping_deliveries SET status = 'pending', attempts = 0, tried_since = now(), delivered_at = NULL
+        `UPDATE mapping_deliveries SET status = 'pending', attempts = 0, delivered_at = NULL
           WHERE id = $1 AND mapping_id = $2 AND status <> 'pending' RETURNING id`,
         [id, mappingId],
       );
       if (rows.length === 0) throw await this.whyNot(mappingId, id);
-      await enqueueJob(
-        transaction,
-        MAPPING_DELIVERY_JOB,
-        { delivery_id: id },
-        { key: `${MAPPING_DELIVERY_JOB}:${id}` },
-      );
+      await enqueueDelivery(transaction, { id, organizationId, mappingId });
       const object = { type: 'mapping', id: mappingId };
       await this.audit.record(transaction, actor, {
         organizationId,
