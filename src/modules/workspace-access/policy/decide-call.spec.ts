@@ -189,6 +189,20 @@ describe('a scope that exists for its filter alone', () => {
     expect(reasonOf(policy, 'comment', { issue_key: 'DEV-1' }, types('Task'))).toBe('filtered_out');
     expect(reasonOf(policy, 'comment', { issue_key: 'OPS-1' })).toBe('scope_not_granted');
   });
+
+  it('is asked for with what the filter takes in, and not at all where that is nothing', () => {
+    const listing = { ...TYPE_SCOPE.tools?.list_recent, inject: { at: '/types', value: '{issue_type}', as: 'list' } };
+    const scope = { ...TYPE_SCOPE, tools: { list_recent: listing } } as Scope;
+    const connection = trackerConnection([PROJECT_SCOPE, scope]);
+    const of = (issue_types: string[]): GrantPolicy =>
+      policyOf({ allowed: [DEV], filters: { issue_types } }, connection);
+    expect(decide(of(['bug']), 'list_recent', {})).toMatchObject({ arguments: { types: ['bug'] } });
+    expect(decide(of([]), 'list_recent', {})).toMatchObject({
+      reason: 'filtered_out',
+      object: { type: 'argument', id: '/types' },
+      change: 'Let resource_filters.issue_types of the grant take something in',
+    });
+  });
 });
 
 describe('a scope of two parts', () => {

@@ -133,7 +133,7 @@ function decideScope(
   if ('allowed' in found) return found;
   if (found.tuples.length > 0 && !found.isOpen)
     return { kind: 'decided', resourceIds: resourcesOf(scope, found.tuples), arguments: args };
-  const injected = found.isOpen ? null : inject(scope, binding, args);
+  const injected = found.isOpen || !binding.inject ? null : inject(scope, binding.inject, args);
   if (injected) return injected;
   if (binding.resolve && found.isAnswerable) return lookUp(scope, binding.resolve, args, lookups, found.tuples);
   if (tool.effect === 'read' && binding.results.length > 0) return { kind: 'by_results' };
@@ -242,12 +242,14 @@ function unreadable(where: string, args: Arguments): Denied {
   );
 }
 
-function inject(scope: ScopePolicy, { inject: injection }: CompiledBinding, args: Arguments): ScopeDecision | null {
-  if (!injection) return null;
+function inject(
+  scope: ScopePolicy,
+  injection: NonNullable<CompiledBinding['inject']>,
+  args: Arguments,
+): ScopeDecision | null {
   const allowed = allowedTuples(scope);
-  const isTooMuch =
-    injection.as === 'single' ? allowed.length !== 1 : allowed.length === 0 || allowed.length > MOST_INJECTED;
-  if (isTooMuch) return null;
+  if (allowed?.length === 0) return nothingAllowed(scope, injection);
+  if (!allowed || allowed.length > (injection.as === 'single' ? 1 : MOST_INJECTED)) return null;
   const texts = allowed.map((tuple) =>
     renderParts(injection.template, new Map(scope.scope.parts.map(({ name }, index) => [name, tuple[index] ?? '']))),
   );
@@ -259,13 +261,27 @@ function inject(scope: ScopePolicy, { inject: injection }: CompiledBinding, args
   };
 }
 
-/** Of a scope without resources: the values of its first filter that all its other filters let pass. */
-function allowedTuples(scope: ScopePolicy): Tuple[] {
+/** Asked without a limit, the upstream would tell by how it answers what there is besides. */
+function nothingAllowed(scope: ScopePolicy, { at }: NonNullable<CompiledBinding['inject']>): Denied {
+  const key = scope.filters[0]?.key;
+  return denied(
+    key ? 'filtered_out' : 'scope_not_granted',
+    { type: 'argument', id: `/${at.join('/')}` },
+    key ? `Let resource_filters.${key} of the grant take something in` : `Add a ${scope.scope.name} to the grant`,
+    `The grant lets no ${scope.scope.name} through`,
+  );
+}
+
+/**
+ * Of a scope without resources: the values of its first filter that all its other filters let pass. Null where they
+ * can't be listed.
+ */
+function allowedTuples(scope: ScopePolicy): Tuple[] | null {
   const { tuples, filters } = scope;
   const [first] = filters;
-  if (tuples === null && first?.indexes.length !== scope.scope.parts.length) return [];
+  if (tuples === null && first?.indexes.length !== scope.scope.parts.length) return null;
   const candidates = tuples ?? first?.values;
-  return candidates ? [...candidates.tuples()].filter((tuple) => judgeTuple(scope, tuple).allowed) : [];
+  return candidates ? [...candidates.tuples()].filter((tuple) => judgeTuple(scope, tuple).allowed) : null;
 }
 
 function lookUp(
