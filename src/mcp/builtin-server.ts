@@ -35,3 +35,7 @@ export const BUILTIN_SERVERS = Symbol('BUILTIN_SERVERS');
 
 /** Member of `error.data` in which a builtin server says why the system behind it could not be used: an UpstreamReason. */
 export const FAILURE_REASON = 'mcp-control-plane/reason';
+/** Beside it: seconds after which trying again makes sense. */
+export const FAILURE_RETRY_AFTER = 'mcp-control-plane/retry_after';
+/** Member of `error.data` of invalid parameters: which field of the request it is, `cursor` or `since`. */
+export const FAILURE_FIELD = 'mcp-control-plane/field';

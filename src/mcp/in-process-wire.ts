@@ -1,5 +1,5 @@
 import { InMemoryTransport, type JSONRPCMessage } from '@modelcontextprotocol/server';
-import { FAILURE_REASON, type BuiltinSettings, type StartBuiltin } from './builtin-server.js';
+import { FAILURE_REASON, FAILURE_RETRY_AFTER, type BuiltinSettings, type StartBuiltin } from './builtin-server.js';
 import type { ConnectionContext } from './connection-context.js';
 import type { ReadMessage } from './credential-mask.js';
 import { isAnswer, isObject, type JsonObject, type RpcAnswer, type RpcOneWay, type RpcRequest } from './json-rpc.js';
@@ -97,7 +97,9 @@ function idOf({ id }: JsonObject): number | string {
 /** What its system did to it counts as done by the server: the circuit, the status and the price of a call follow from it. */
 function failureIn({ error }: JsonObject): UpstreamError | null {
   const data = isObject(error) ? error.data : undefined;
-  const reason = isObject(data) ? data[FAILURE_REASON] : undefined;
-  if (typeof reason !== 'string' || !isObject(error)) return null;
-  return new UpstreamError(reason as UpstreamReason, String(error.message));
+  if (!isObject(error) || !isObject(data)) return null;
+  const { [FAILURE_REASON]: reason, [FAILURE_RETRY_AFTER]: seconds } = data;
+  if (typeof reason !== 'string') return null;
+  const wait = typeof seconds === 'number' ? { retryAfterSeconds: seconds } : {};
+  return new UpstreamError(reason as UpstreamReason, String(error.message), wait);
 }

@@ -1,7 +1,7 @@
 import { Server } from '@modelcontextprotocol/server';
 import { EgressClient } from '../platform/egress/egress-client.js';
 import { EgressError } from '../platform/egress/egress-error.js';
-import { FAILURE_REASON, type StartBuiltin } from './builtin-server.js';
+import { FAILURE_REASON, FAILURE_RETRY_AFTER, type StartBuiltin } from './builtin-server.js';
 import { UpstreamPool } from './upstream-pool.js';
 import { UpstreamError, type UpstreamTarget } from './upstream.js';
 
@@ -28,7 +28,7 @@ function startOf(journal: Journal): StartBuiltin {
       if (params.name === 'down') {
         const error = Object.assign(new Error('It is down.'), {
           code: -32603,
-          data: { [FAILURE_REASON]: 'unreachable' },
+          data: { [FAILURE_REASON]: 'unreachable', [FAILURE_RETRY_AFTER]: 7 },
         });
         throw error;
       }
@@ -103,7 +103,11 @@ describe('a server in this process', () => {
     await expect(call('echo', target('wrong'))).rejects.toMatchObject({ reason: 'unauthorized' });
     await expect(call('echo', target('nowhere'))).rejects.toMatchObject({ reason: 'connection_refused' });
     await expect(call('echo', target(TOKEN, 'gone'))).rejects.toMatchObject({ reason: 'misconfigured' });
-    await expect(call('down')).rejects.toMatchObject({ reason: 'unreachable', message: 'It is down.' });
+    await expect(call('down')).rejects.toMatchObject({
+      reason: 'unreachable',
+      message: 'It is down.',
+      retryAfterSeconds: 7,
+    });
   });
 
   it('is held to the size of a message', async () => {

@@ -1,5 +1,5 @@
 import { EgressError } from '../../platform/egress/egress-error.js';
-import { ToolFailure } from '../kit/tool.js';
+import { WindowFailure } from '../kit/tool.js';
 import type { ItemWindow, Reading } from '../kit/resources.js';
 import type { GitHubClient } from './github-client.js';
 import { numberIn, objectIn, timeIn, type Json } from './github-json.js';
@@ -181,6 +181,6 @@ function positionIn(cursor: string): Json {
 
 function checkedTime(since: unknown): string {
   const time = timeIn(since);
-  if (time === null) throw new ToolFailure('since must be a time such as 2026-01-31T12:00:00Z');
+  if (time === null) throw new WindowFailure('since', 'since must be a time such as 2026-01-31T12:00:00Z');
   return time;
 }

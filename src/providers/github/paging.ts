@@ -1,5 +1,5 @@
 import { parsedUrl } from '../../platform/egress/parse-url.js';
-import { ToolFailure } from '../kit/tool.js';
+import { WindowFailure } from '../kit/tool.js';
 import { textIn, type Json } from './github-json.js';
 
 const NEXT = /<([^<>]{1,4096})>;[^,<]{0,200}\brel="next"/;
@@ -22,7 +22,7 @@ export function nextPage(headers: Json): string | undefined {
   }).toString();
 }
 
-/** The parameters of a page. @throws ToolFailure for a cursor that is none of ours */
+/** The parameters of a page. @throws WindowFailure for a cursor that is none of ours */
 export function pageAt(cursor: string | undefined): { page?: string; after?: string } {
   if (cursor === undefined) return {};
   const query = new URLSearchParams(cursor);
@@ -33,6 +33,6 @@ export function pageAt(cursor: string | undefined): { page?: string; after?: str
   return { ...(page === null ? {} : { page }), ...(after === null ? {} : { after }) };
 }
 
-export function strangeCursor(): ToolFailure {
-  return new ToolFailure('The cursor is none that an earlier answer gave');
+export function strangeCursor(): WindowFailure {
+  return new WindowFailure('cursor', 'The cursor is none that an earlier answer gave');
 }

@@ -1,9 +1,9 @@
 import { ProtocolError, Server } from '@modelcontextprotocol/server';
-import { FAILURE_REASON } from '../../mcp/builtin-server.js';
+import { FAILURE_FIELD, FAILURE_REASON, FAILURE_RETRY_AFTER } from '../../mcp/builtin-server.js';
 import { metaOfItemsPage, RESOURCE_META, windowIn } from '../../mcp/provider-meta.js';
 import { wireFailure } from '../../mcp/wire-failure.js';
 import type { ProviderResource, ProviderResources } from './resources.js';
-import { ToolFailure, type ProviderTool } from './tool.js';
+import { ToolFailure, WindowFailure, type ProviderTool } from './tool.js';
 
 export interface ProviderServerOptions {
   /** `version` is that of the system behind it. */
@@ -70,8 +70,13 @@ function toListed({ type, parent, externalId, operations, schema, ...listed }: P
 
 /** Resources have no errors but those of the protocol. */
 function refused(error: unknown): never {
-  if (error instanceof ToolFailure) throw new ProtocolError(INTERNAL_ERROR, error.message);
-  throw unreachable(error);
+  if (error instanceof WindowFailure)
+    throw new ProtocolError(INVALID_PARAMS, error.message, { [FAILURE_FIELD]: error.field });
+  if (!(error instanceof ToolFailure)) throw unreachable(error);
+  const { message, reason, retryAfterSeconds } = error;
+  if (reason === undefined) throw new ProtocolError(INTERNAL_ERROR, message);
+  const wait = retryAfterSeconds === undefined ? {} : { [FAILURE_RETRY_AFTER]: retryAfterSeconds };
+  throw new ProtocolError(INTERNAL_ERROR, message, { [FAILURE_REASON]: reason, ...wait });
 }
 
 /** That the system behind could not be used is told as it would be of a server elsewhere. */

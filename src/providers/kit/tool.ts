@@ -1,3 +1,5 @@
+import type { UpstreamReason } from '../../mcp/upstream.js';
+
 /** JSON Schema of an object. */
 export type ObjectSchema = Record<string, unknown> & { type: 'object' };
 
@@ -20,5 +22,34 @@ export interface ProviderTool {
   run: (args: Record<string, unknown>, call: ToolCall) => Promise<Record<string, unknown>>;
 }
 
-/** A tool error (MCP, CallToolResult `isError`): a text for its reader, without credentials. */
-export class ToolFailure extends Error {}
+export interface FailureDetails {
+  /** Where it is the system behind that could not be used, and not the call that was wrong. */
+  reason?: UpstreamReason;
+  /** After which trying again makes sense. */
+  retryAfterSeconds?: number;
+}
+
+/**
+ * A tool error (MCP, CallToolResult `isError`): a text for its reader, without credentials. Readings of resources have no such
+ * errors: there the details decide what it is to the caller.
+ */
+export class ToolFailure extends Error {
+  readonly reason: UpstreamReason | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(message: string, { reason, retryAfterSeconds }: FailureDetails = {}) {
+    super(message);
+    this.reason = reason;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** The caller asked for a window that there is not: what is wrong is the request, in this field of it. */
+export class WindowFailure extends ToolFailure {
+  constructor(
+    readonly field: 'cursor' | 'since',
+    message: string,
+  ) {
+    super(message);
+  }
+}
