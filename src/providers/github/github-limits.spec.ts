@@ -49,7 +49,7 @@ describe('GitHub in trouble', () => {
     [
       'a secondary limit that says no time',
       answer(403, { message: 'You have exceeded a secondary rate limit.' }),
-      /slow down: try again in a minute/,
+      /rate limit is used up: try again in (59|60) s/,
     ],
     ['nothing there', answer(404, { message: 'Not Found' }), 'GitHub has nothing there, or the token may not see it'],
     [

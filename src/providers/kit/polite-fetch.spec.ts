@@ -98,6 +98,79 @@ describe('a polite fetch', () => {
     expect(requests).toHaveLength(1);
   });
 
+  it.each<[string, Reply]>([
+    ['Retry-After', { status: 429, headers: { 'retry-after': '99999999' } }],
+    ['Retry-After beyond nine digits', { status: 429, headers: { 'retry-after': '99999999999' } }],
+    ['a date', { status: 403, headers: { 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' } }],
+    ['a reset', { status: 200, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '99999999999' } }],
+  ])('is not silenced for longer than an hour, whatever the API says: %s', async (_, reply) => {
+    replies = [reply];
+    await polite(url).catch(() => undefined);
+    const refused = polite(url);
+    await expect(refused).rejects.toMatchObject({ reason: 'rate_limited' });
+    const { retryAfterSeconds } = (await refused.catch((error: unknown) => error)) as ToolFailure;
+    expect(retryAfterSeconds).toBeGreaterThan(3_500);
+    expect(retryAfterSeconds).toBeLessThanOrEqual(3_600);
+    expect(requests).toHaveLength(1);
+  });
+
+  it.each([
+    ['ahead', 86_400],
+    ['behind', -86_400],
+  ])('reckons with the clock of the API, which may be %s', async (_, seconds) => {
+    const theirs = Date.now() + seconds * 1_000;
+    const reset = String(Math.ceil(theirs / 1_000) + 120);
+    const headers = {
+      date: new Date(theirs).toUTCString(),
+      'x-ratelimit-remaining': '0',
+      'x-ratelimit-reset': reset,
+    };
+    replies = [{ status: 200, headers }];
+    await polite(url);
+    await expect(polite(url)).rejects.toThrow(/try again in 1(19|20|21) s/);
+  });
+
+  it('does not take the limit of an earlier answer for that of a 304', async () => {
+    const soon = new Date(Date.now() + 1_000).toUTCString();
+    const headers = { etag: '"1"', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': soon };
+    replies = [{ status: 200, headers, body: 'kept' }, { status: 304 }, { status: 304 }];
+    for (let turn = 0; turn < 3; turn++) expect(await (await polite(url)).text()).toBe('kept');
+    const started = Date.now();
+    await polite(url);
+    expect(Date.now() - started).toBeLessThan(500);
+  });
+
+  it('is silent for a minute after a secondary limit of GitHub that only its text tells', async () => {
+    const body = JSON.stringify({ message: 'You have exceeded a secondary rate limit. Please wait a few minutes.' });
+    replies = [{ status: 403, headers: { 'content-type': 'application/json; charset=utf-8' }, body }];
+    for (let turn = 0; turn < 2; turn++)
+      await expect(polite(url, { method: 'POST', body: '{}' })).rejects.toThrow(/try again in (59|60) s/);
+    expect(requests).toHaveLength(1);
+  });
+
+  it.each([
+    ['another text', 'application/json', '{"message":"Must have admin rights"}'],
+    ['a page', 'text/html', 'a secondary rate limit'],
+    ['broken JSON', 'application/json', '{"message":"a secondary rate limit'],
+    ['JSON that is no object', 'application/problem+json', 'null'],
+  ])('hands a 403 on as it came: %s', async (_, type, body) => {
+    replies = [{ status: 403, headers: { 'content-type': type, 'x-kept': 'yes' }, body }];
+    for (let turn = 0; turn < 2; turn++) {
+      const answer = await polite(url);
+      expect([answer.status, await answer.text(), answer.headers.get('x-kept')]).toEqual([403, body, 'yes']);
+    }
+  });
+
+  it('sends nothing before the time that a 503 gives, and does not repeat what it was given for', async () => {
+    replies = [{ status: 503, headers: { 'retry-after': '120' } }];
+    expect((await polite(url, { method: 'POST', body: '{}' })).status).toBe(503);
+    await expect(polite(url)).rejects.toThrow(/left alone for now: try again in 1(19|20) s/);
+    expect(requests).toHaveLength(1);
+    const another = politeFetch(egress.fetch);
+    replies = [{ status: 503 }];
+    expect([(await another(url)).status, (await another(url)).status]).toEqual([503, 503]);
+  });
+
   it('stops waiting when nobody wants the answer any more', async () => {
     replies = [{ status: 429, headers: { 'retry-after': '5' } }];
     const abort = new AbortController();
