@@ -1,5 +1,6 @@
 import { EgressError } from '../../platform/egress/egress-error.js';
-import { ToolFailure } from '../kit/tool.js';
+import type { UpstreamReason } from '../../mcp/upstream.js';
+import { ToolFailure, type FailureDetails } from '../kit/tool.js';
 import { objectIn, textIn, type Json } from './github-json.js';
 
 /** An answer of GitHub that was no success, in words for the caller. */
@@ -7,8 +8,9 @@ export class GitHubFailure extends ToolFailure {
   constructor(
     readonly status: number,
     message: string,
+    details?: FailureDetails,
   ) {
-    super(message);
+    super(message, details);
   }
 }
 
@@ -23,8 +25,15 @@ export function unreadable(): GitHubFailure {
   return new GitHubFailure(502, 'GitHub answered with something that is not what its API answers');
 }
 
+/** What a status says of GitHub or the token; undefined where it is the question that was wrong. */
+export function reasonOf(status: number): UpstreamReason | undefined {
+  if (status === 401) return 'unauthorized';
+  if (status === 403) return 'forbidden';
+  if (status === 429) return 'rate_limited';
+  return status >= 500 ? 'server_error' : undefined;
+}
+
 const LONGEST_TEXT = 500;
-const SECONDARY_LIMIT = /secondary rate limit|abuse detection/i;
 
 /** GitHub REST API, Validation errors: https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api */
 const CODES: Readonly<Record<string, string>> = {
@@ -58,7 +67,13 @@ export function failureOf(error: unknown, { token, isWrite }: { token: string; i
   const { headers, data } = response as { headers: Json; data: unknown };
   const text = wordsOf(status, headers, objectIn(documentIn(data)));
   const doubt = isWrite && status >= 500 ? '. It may have been carried out all the same: look first' : '';
-  return new GitHubFailure(status, plain(text, token) + doubt);
+  return new GitHubFailure(status, plain(text, token) + doubt, detailsOf(status, headers));
+}
+
+function detailsOf(status: number, headers: Json): FailureDetails {
+  const reason = reasonOf(status);
+  const seconds = textIn(headers['retry-after']) ?? '';
+  return { ...(reason && { reason }), ...(/^\d{1,4}$/.test(seconds) && { retryAfterSeconds: Number(seconds) }) };
 }
 
 function wordsOf(status: number, headers: Json, data: Json): string {
@@ -67,7 +82,7 @@ function wordsOf(status: number, headers: Json, data: Json): string {
     case 401:
       return 'GitHub does not accept the token: it is wrong, expired or revoked';
     case 403:
-      return SECONDARY_LIMIT.test(said) ? slowDown(headers) : forbidden(headers, said);
+      return forbidden(headers, said);
     case 404:
       return NOT_THERE;
     case 409:

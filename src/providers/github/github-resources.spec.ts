@@ -203,6 +203,28 @@ describe('the resources of GitHub', () => {
     expect(fake.requests.filter(({ path }) => !/^\/repos\/acme\/(nothing|motor)/.test(path))).toEqual([]);
   });
 
+  it.each([
+    [401, {}, { 'mcp-control-plane/reason': 'unauthorized' }],
+    [403, {}, { 'mcp-control-plane/reason': 'forbidden' }],
+    [500, {}, { 'mcp-control-plane/reason': 'server_error' }],
+    [502, { 'retry-after': '7' }, { 'mcp-control-plane/reason': 'server_error', 'mcp-control-plane/retry_after': 7 }],
+    [422, {}, undefined],
+  ])('say what became of them at GitHub: %i', async (status, headers, data) => {
+    fake.fail(/issues$/, { status, body: { message: 'No' }, headers });
+    await expect(read('github://acme/app/issues')).rejects.toMatchObject({ code: -32603, data });
+  });
+
+  it('say how long a limit lasts', async () => {
+    const other = await startGithub();
+    const session = await connectGitHub(other.url);
+    other.fail(/issues$/, { status: 429, body: {}, headers: { 'retry-after': '90' } });
+    await expect(session.client.readResource({ uri: 'github://acme/app/issues' })).rejects.toMatchObject({
+      data: { 'mcp-control-plane/reason': 'rate_limited', 'mcp-control-plane/retry_after': 90 },
+    });
+    await session.close();
+    await other.close();
+  });
+
   it('refuse windows that are none', async () => {
     const cursors = ['x', '{}', '[]', Buffer.from('{"seen":[],"page":"page=1&x=/../"}').toString('base64url')];
     for (const window of [{ since: 'yesterday' }, { since: '2026-13-45T00:00:00Z' }, { cursor: 'x'.repeat(5_000) }])
@@ -211,6 +233,13 @@ describe('the resources of GitHub', () => {
       await expect(read('github://acme/app/issues', { cursor })).rejects.toThrow('cursor');
       await expect(read('github://acme/app/pulls', { cursor })).rejects.toThrow('cursor');
     }
-    await expect(github.client.listResources({ cursor: 'https://evil.example' })).rejects.toThrow('cursor');
+    await expect(github.client.listResources({ cursor: 'https://evil.example' })).rejects.toMatchObject({
+      code: -32602,
+      data: { 'mcp-control-plane/field': 'cursor' },
+    });
+    await expect(read('github://acme/app/pulls', { since: 'yesterday' })).rejects.toMatchObject({
+      code: -32602,
+      data: { 'mcp-control-plane/field': 'since' },
+    });
   });
 });

@@ -1,11 +1,11 @@
 import type { StartBuiltin } from '../../mcp/builtin-server.js';
-import { UpstreamError, type UpstreamReason } from '../../mcp/upstream.js';
+import { UpstreamError } from '../../mcp/upstream.js';
 import { providerServer } from '../kit/provider-server.js';
 import { ToolFailure } from '../kit/tool.js';
 import { apiUrlOf, DEFAULT_API_URL } from './api-address.js';
 import { codeTools } from './code-tools.js';
 import { GitHubClient, isStatus, type GitHubAnswer } from './github-client.js';
-import { GitHubFailure } from './github-failure.js';
+import { GitHubFailure, reasonOf } from './github-failure.js';
 import { objectIn, textIn } from './github-json.js';
 import { issueTools } from './issue-tools.js';
 import { pullTools } from './pull-tools.js';
@@ -60,18 +60,13 @@ async function whoAmI(github: GitHubClient, signal: AbortSignal): Promise<GitHub
 
 function refused(error: unknown): never {
   if (!(error instanceof ToolFailure)) throw error;
-  if (!(error instanceof GitHubFailure)) throw new UpstreamError('rate_limited', error.message);
-  const { status, message } = error;
+  const { message, reason, retryAfterSeconds } = error;
+  const wait = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+  if (!(error instanceof GitHubFailure)) throw new UpstreamError(reason ?? 'rejected', message, wait);
+  const { status } = error;
   if (status >= 300 && status < 400)
     throw new UpstreamError('redirect_refused', 'base_url redirects: use the final address of the API');
-  throw new UpstreamError(reasonOf(status), message);
-}
-
-function reasonOf(status: number): UpstreamReason {
-  if (status === 401) return 'unauthorized';
-  if (status === 403) return 'forbidden';
-  if (status === 429) return 'rate_limited';
-  return status >= 500 ? 'server_error' : 'rejected';
+  throw new UpstreamError(reasonOf(status) ?? 'rejected', message, wait);
 }
 
 function dateOf(date: unknown): string | undefined {
