@@ -61,7 +61,7 @@ describe('two repositories of a GitHub', () => {
     expect(granted.status).toBe(201);
     path = `/api/v1/mcp/workspace-access/${granted.body.id}/`;
     const { body: effective } = await member.client.get(`${path}effective/`);
-    expect(effective.tools).toHaveLength(11);
+    expect(effective.tools).toHaveLength(13);
     expect(effective.tools.filter(({ unscoped }: { unscoped?: boolean }) => unscoped)).toEqual([]);
   });
 
@@ -106,6 +106,7 @@ describe('two repositories of a GitHub', () => {
         ['add_comment', { issue_number: 1, body: 'x' }],
         ['list_pull_requests', {}],
         ['get_pull_request', { pull_number: 3 }],
+        ['add_pull_request_comment', { pull_number: 3, body: 'x' }],
         ['read_file', { path: 'README.md' }],
         ['list_commits', {}],
       ] as const) {
@@ -211,11 +212,15 @@ describe('two repositories of a GitHub', () => {
     expect(engine.issues.size).toBe(2);
   });
 
-  it('are metered by repository', async () => {
+  it('are metered by repository and area', async () => {
     const { body } = await acme.owner.get(`/api/v1/mcp/calls/?connection=${connection}&limit=500`);
     const used = body.map((row: { resource: { resource_name: string } | null }) => row.resource?.resource_name);
-    const repositories = used.filter((name: string | undefined) => name?.includes('/'));
-    expect([...new Set(repositories)].sort()).toEqual(['acme/app', 'other/lib']);
+    const areas = used.filter((name: string | undefined) => name?.includes('/'));
+    expect([...new Set(areas)].sort()).toEqual(
+      ['acme/app', 'other/lib'].flatMap((name) =>
+        ['files', 'issues', 'pull requests'].map((area) => `${name} ${area}`),
+      ),
+    );
     await expectTotalsToEqualRows(app);
     expect(app.log.join('')).not.toContain(USER_TOKEN);
   });

@@ -36,6 +36,11 @@ describe("GitHub's description of its API", () => {
       { body: 'Me too', user: { login: 'octocat' } },
     ],
     ['list_pull_requests', REPOSITORY, { pull_requests: [{ number: 1347, base: { ref: 'master' } }] }],
+    [
+      'add_pull_request_comment',
+      { ...REPOSITORY, pull_number: 1347, body: 'Me too' },
+      { body: 'Me too', issue_id: 'octocat/Hello-World#1347' },
+    ],
     ['get_pull_request', { ...REPOSITORY, pull_number: 1347 }, { additions: 100, changed_files: 5 }],
     [
       'read_file',

@@ -2,6 +2,7 @@
 
 const REPOSITORY = { '/owner': '{owner}', '/repo': '{repo}' };
 const PROJECT = { '/project': '{owner}/{repo}' };
+const PARTS = { owner: 'case_insensitive', repo: 'case_insensitive' };
 
 /** Answers are filtered although the arguments decided: names change, and what is behind one may not be what was granted. */
 const within = (items: string): object[] => [{ kind: 'items', items, parts: PROJECT }];
@@ -12,11 +13,24 @@ const amongRepositories = (items: string): object => ({
   results: within(items),
 });
 
-export const REPOSITORY_SCOPE = {
+/**
+ * What filters choose. They are read here and not by the scopes of what lies below: that is granted along with its repository
+ * and rejected along with it. Filters there would have auto-sync take it in by itself, and it would stay when the repository
+ * is taken out.
+ */
+const REPOSITORY_SCOPE = {
   name: 'repository',
-  parts: { owner: 'case_insensitive', repo: 'case_insensitive' },
+  parts: PARTS,
   resources: ['github://{owner}/{repo}'],
   filters: { repositories: '{owner}/{repo}', organizations: '{owner}' },
+  reads: [{ uri: 'github://{owner}/{repo}/branches', results: within('') }],
+};
+
+/** Tools go by what they work on, so that what was taken out of a granted repository is closed to them as well. */
+const ISSUES_SCOPE = {
+  name: 'issue_list',
+  parts: PARTS,
+  resources: ['github://{owner}/{repo}/issues'],
   tools: {
     search_issues: amongRepositories('/issues'),
     list_issues: inRepository('/issues'),
@@ -24,24 +38,44 @@ export const REPOSITORY_SCOPE = {
     create_issue: inRepository(''),
     update_issue: inRepository(''),
     add_comment: inRepository(''),
+  },
+  reads: [{ uri: 'github://{owner}/{repo}/issues', results: within('') }],
+};
+
+const PULLS_SCOPE = {
+  name: 'pull_request_list',
+  parts: PARTS,
+  resources: ['github://{owner}/{repo}/pulls'],
+  tools: {
+    search_pull_requests: amongRepositories('/pull_requests'),
     list_pull_requests: inRepository('/pull_requests'),
     get_pull_request: inRepository(''),
+    add_pull_request_comment: inRepository(''),
+  },
+  reads: [{ uri: 'github://{owner}/{repo}/pulls', results: within('') }],
+};
+
+const FILES_SCOPE = {
+  name: 'file_tree',
+  parts: PARTS,
+  resources: ['github://{owner}/{repo}/contents'],
+  tools: {
     read_file: inRepository(''),
     list_commits: inRepository('/commits'),
     search_code: amongRepositories('/files'),
   },
   reads: [
-    ...['issues', 'pulls', 'branches', 'contents'].map((part) => ({
-      uri: `github://{owner}/{repo}/${part}`,
-      results: within(''),
-    })),
+    { uri: 'github://{owner}/{repo}/contents', results: within('') },
     // A file's text is its own: nothing in it says whose it is.
     { uri: 'github://{owner}/{repo}/contents/{+path}' },
   ],
 };
 
+export const GITHUB_SCOPES: readonly object[] = [REPOSITORY_SCOPE, ISSUES_SCOPE, PULLS_SCOPE, FILES_SCOPE];
+
 export const TOOL_EFFECTS = {
   search_issues: 'read',
+  search_pull_requests: 'read',
   list_issues: 'read',
   get_issue: 'read',
   create_issue: 'write',
@@ -49,6 +83,7 @@ export const TOOL_EFFECTS = {
   add_comment: 'write',
   list_pull_requests: 'read',
   get_pull_request: 'read',
+  add_pull_request_comment: 'write',
   read_file: 'read',
   list_commits: 'read',
   search_code: 'read',

@@ -23,6 +23,7 @@ describe('the tools of GitHub', () => {
     const { tools } = await github.client.listTools();
     expect(tools.map(({ name }) => name)).toEqual([
       'search_issues',
+      'search_pull_requests',
       'search_code',
       'list_issues',
       'get_issue',
@@ -31,6 +32,7 @@ describe('the tools of GitHub', () => {
       'add_comment',
       'list_pull_requests',
       'get_pull_request',
+      'add_pull_request_comment',
       'read_file',
       'list_commits',
     ]);
@@ -104,6 +106,23 @@ describe('the tools of GitHub', () => {
       comments: 1,
     });
     expect((await github.call('update_issue', issue)).text).toBe('There is nothing to change');
+  });
+
+  it('keep issues and pull requests apart, which are one to GitHub', async () => {
+    for (const [tool, more] of [
+      ['get_issue', {}],
+      ['update_issue', { title: 'x' }],
+      ['add_comment', { body: 'x' }],
+    ] as const)
+      expect(await github.call(tool, { ...APP, issue_number: 3, ...more })).toMatchObject({
+        isError: true,
+        text: 'This is a pull request: the tools for pull requests have it',
+      });
+    const comment = await github.call('add_pull_request_comment', { ...APP, pull_number: 3, body: 'Nice' });
+    expect(comment.content).toMatchObject({ body: 'Nice', issue_id: 'acme/app#3', project: 'acme/app' });
+    expect(asked().filter((request) => !request.startsWith('GET'))).toEqual(['POST /repos/acme/app/issues/3/comments']);
+    const issue = await github.call('add_pull_request_comment', { ...APP, pull_number: 1, body: 'x' });
+    expect([issue.text, asked()]).toEqual([NOWHERE, ['GET /repos/acme/app/pulls/1']]);
   });
 
   it('read files as text or bytes, and folders, by paths that need encoding', async () => {

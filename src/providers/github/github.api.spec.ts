@@ -31,6 +31,7 @@ describe('the GitHub server type', () => {
     member = await newMember(app, acme, 'member');
     const members = `/api/v1/workspaces/${acme.workspace}/members/`;
     await acme.owner.post(members, { username: member.username, role: 'member' });
+    for (const limit of Object.values(fake.limits)) Object.assign(limit, { limit: 5_000, remaining: 5_000 });
     connection = (await connect('GitHub', { base_url: fake.url })).body.id;
     await acme.owner.post(`${CONNECTIONS}${connection}/discover/`);
     const { body } = await acme.owner.get(`/api/v1/mcp/resources/?connection=${connection}&limit=500`);
@@ -155,6 +156,100 @@ describe('the GitHub server type', () => {
       expect([uri, [403, 404].includes(refused.status), refused.text.includes('only in')]).toEqual([uri, true, false]);
     }
     expect(fake.requests).toHaveLength(before);
+  });
+
+  const APP = { owner: 'acme', repo: 'app' };
+  /** One tool or more for each area, with arguments that it can use. */
+  const AREAS: Record<string, [tool: string, args: object][]> = {
+    issues: [
+      ['list_issues', APP],
+      ['get_issue', { ...APP, issue_number: 1 }],
+      ['create_issue', { ...APP, title: 'x' }],
+      ['update_issue', { ...APP, issue_number: 1, body: 'x' }],
+      ['add_comment', { ...APP, issue_number: 1, body: 'x' }],
+      ['search_issues', { query: 'Login', repositories: ['acme/app'] }],
+    ],
+    pulls: [
+      ['list_pull_requests', APP],
+      ['get_pull_request', { ...APP, pull_number: 3 }],
+      ['add_pull_request_comment', { ...APP, pull_number: 3, body: 'x' }],
+      ['search_pull_requests', { query: 'start', repositories: ['acme/app'] }],
+    ],
+    contents: [
+      ['read_file', { ...APP, path: 'README.md' }],
+      ['list_commits', APP],
+      ['search_code', { query: 'only', repositories: ['acme/app'] }],
+    ],
+  };
+  /** The areas whose tools answer; all of an area or none. */
+  async function openAreas(): Promise<string[]> {
+    const open: string[] = [];
+    for (const [area, tools] of Object.entries(AREAS)) {
+      const statuses = new Set<number>();
+      for (const [tool, args] of tools) {
+        const { status, body } = await call(tool, args);
+        statuses.add(status);
+        if (status === 200) expect([tool, body.is_error, body.result]).toEqual([tool, false, expect.any(String)]);
+        else expect([tool, [403, 404].includes(status)]).toEqual([tool, true]);
+      }
+      expect([area, statuses.size]).toEqual([area, 1]);
+      if (statuses.has(200)) open.push(area);
+    }
+    return open;
+  }
+
+  it.each(Object.keys(AREAS))('closes tools of a granted repository with what is taken out of it: %s', async (area) => {
+    const uri = `github://acme/app/${area}`;
+    const path = await grant({ allowed_resources: [id('github://acme/app'), id('github://other/app')] });
+    expect(await openAreas()).toEqual(Object.keys(AREAS));
+    await acme.owner.post(`${path}remove-resource/`, { resource_id: id(uri) });
+    expect(await openAreas()).toEqual(Object.keys(AREAS).filter((each) => each !== area));
+    expect((await member.client.post(`/api/v1/mcp/resources/${id(uri)}/read/`)).status).toBe(404);
+    for (const [tool, query, of] of [
+      ['search_issues', 'Login', 'issues'],
+      ['search_pull_requests', 'start', 'pulls'],
+      ['search_code', 'only', 'contents'],
+    ] as const)
+      expect([tool, (await call(tool, { query })).text.includes('acme/app')]).toEqual([tool, of !== area]);
+  });
+
+  it.each(Object.keys(AREAS))('opens to tools what is granted of a repository alone: %s', async (area) => {
+    await grant({ allowed_resources: [id(`github://acme/app/${area}`)] });
+    expect(await openAreas()).toEqual([area]);
+  });
+
+  it('gives no pull request to tools of issues, and no file by its template where files are taken out', async () => {
+    const files = id('github://{owner}/{repo}/contents/{+path}');
+    const path = await grant({ allowed_resources: [id('github://acme/app'), files] });
+    const uri = encodeURIComponent('github://acme/app/contents/README.md');
+    const file = async (): Promise<number> =>
+      (await member.client.post(`/mcp/servers/github/resources/${uri}/read`)).status;
+    expect(await file()).toBe(200);
+    for (const area of ['pulls', 'contents'])
+      await acme.owner.post(`${path}remove-resource/`, { resource_id: id(`github://acme/app/${area}`) });
+    expect([403, 404]).toContain(await file());
+    const pull = { ...APP, issue_number: 3 };
+    for (const [tool, args] of [
+      ['get_issue', pull],
+      ['update_issue', { ...pull, title: 'x' }],
+      ['add_comment', { ...pull, body: 'x' }],
+      ['search_issues', { query: 'is:pr' }],
+    ] as const)
+      expect(await call(tool, args)).toMatchObject({ status: 200, body: { is_error: true } });
+    for (const [tool, args] of [
+      ['list_issues', { ...APP, state: 'all' }],
+      ['search_issues', { query: 'start OR Login' }],
+    ] as const)
+      expect((await call(tool, args)).text).not.toContain('Speed up the start');
+  });
+
+  it('closes a repository that filters took in with all that is below it once it is taken out', async () => {
+    const path = await grant({ resource_filters: { repositories: ['acme/app'] } });
+    const taken = async (): Promise<number> => (await acme.owner.get(path)).body.allowed_resources.length;
+    for (let tries = 0; (await taken()) < 1 && tries < 100; tries++) await sleep(20);
+    expect(await openAreas()).toEqual(Object.keys(AREAS));
+    await acme.owner.post(`${path}remove-resource/`, { resource_id: id('github://acme/app') });
+    expect(await openAreas()).toEqual([]);
   });
 
   it('takes in repositories and organizations of filters by itself, and holds tools to them', async () => {

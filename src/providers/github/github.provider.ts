@@ -1,6 +1,6 @@
 import type { Provider } from '../provider.js';
 import { DEFAULT_API_URL } from './api-address.js';
-import { REPOSITORY_SCOPE, TOOL_EFFECTS } from './github-scope.js';
+import { GITHUB_SCOPES, TOOL_EFFECTS } from './github-scope.js';
 import { startGitHub } from './start.js';
 
 const texts = (description: string): object => ({ type: 'array', items: { type: 'string' }, description });
@@ -56,7 +56,7 @@ export const GITHUB: Provider = {
         additionalProperties: false,
       },
     },
-    scopes: [REPOSITORY_SCOPE],
+    scopes: GITHUB_SCOPES,
     tool_effects: TOOL_EFFECTS,
   },
   start: startGitHub,

@@ -1,7 +1,8 @@
 import { ToolFailure, type ProviderTool } from '../kit/tool.js';
+import { addedComment, ADDS, BODY, COMMENT_OUTPUT, strangeAnswer } from './comments.js';
 import type { GitHubClient } from './github-client.js';
 import { notThere } from './github-failure.js';
-import { commentItem, issueItem, itemsOf, withoutBody, type NumberedItem } from './items.js';
+import { isPullRequest, issueItem, itemsOf, withoutBody, type NumberedItem } from './items.js';
 import { nextPage, pageAt } from './paging.js';
 import { isSameRepository, type RepositoryName } from './repository-name.js';
 import {
@@ -9,7 +10,6 @@ import {
   inputOf,
   NUMBER,
   NUMBERED_OUTPUT,
-  outputOf,
   pageOf,
   READS,
   REPOSITORY_INPUT,
@@ -21,8 +21,6 @@ const ISSUE = { ...REPOSITORY_INPUT, issue_number: NUMBER };
 const STATES = ['open', 'closed', 'all'] as const;
 const CLOSED_BECAUSE = ['completed', 'not_planned', 'duplicate', 'reopened'] as const;
 const NAMES = { type: 'array', items: text('', 255), maxItems: 100 };
-/** GitHub takes bodies of 65,536 characters. */
-const BODY = { type: 'string', maxLength: 65_536, description: 'GitHub Flavored Markdown' };
 const TITLE = text('', 256);
 const CHANGEABLE = { title: TITLE, body: BODY, labels: NAMES, assignees: { ...NAMES, maxItems: 10 } };
 /** Bodies of 64 KiB, in characters of four bytes, are within the 10 MiB of an answer. */
@@ -62,7 +60,11 @@ function listIssues(github: GitHubClient): ProviderTool {
       const filters = { state: args.word('state', STATES), labels: labels?.join(','), since: args.time('since') };
       const page = { sort: 'updated', per_page: PER_PAGE, ...pageAt(args.optionalText('cursor')) };
       const { rows, headers } = await github.list(LIST, { ...name, ...filters, ...page }, signal);
-      const issues = itemsOf(rows, issueItem, name).filter(({ is_pull_request: isPull }) => isPull !== true);
+      const issues = itemsOf(
+        rows.filter((row) => !isPullRequest(row)),
+        issueItem,
+        name,
+      );
       const next = nextPage(headers);
       return { issues: issues.map(withoutBody), ...(next === undefined ? {} : { next_cursor: next }) };
     },
@@ -73,7 +75,7 @@ function getIssue(github: GitHubClient): ProviderTool {
   return {
     name: 'get_issue',
     title: 'Get an issue',
-    description: 'An issue with its body, labels and assignees',
+    description: 'An issue with its body, labels and assignees; get_pull_request has pull requests',
     inputSchema: inputOf(ISSUE, ['owner', 'repo', 'issue_number']),
     outputSchema: NUMBERED_OUTPUT,
     annotations: READS,
@@ -91,14 +93,14 @@ function createIssue(github: GitHubClient): ProviderTool {
     description: 'Opens an issue. Labels and assignees are set only where the token may write to the repository',
     inputSchema: inputOf({ ...REPOSITORY_INPUT, ...CHANGEABLE }, ['owner', 'repo', 'title']),
     outputSchema: NUMBERED_OUTPUT,
-    annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+    annotations: ADDS,
     run: async (input, { signal }) => {
       const args = new ToolArguments(input);
       const name = args.repository();
       const content = { title: args.text('title'), ...changesIn(args) };
       await requireRepository(github, name, signal);
       const raw = await github.object('POST /repos/{owner}/{repo}/issues', { ...name, ...content }, signal);
-      return issueItem(raw, name) ?? gone();
+      return issueItem(raw, name) ?? strangeAnswer();
     },
   };
 }
@@ -128,28 +130,26 @@ function updateIssue(github: GitHubClient): ProviderTool {
         throw new ToolFailure('There is nothing to change');
       await existingIssue(github, name, number, signal);
       const raw = await github.object(`PATCH ${ONE}`, { ...name, issue_number: number, ...changes }, signal);
-      return issueItem(raw, name) ?? gone();
+      return issueItem(raw, name) ?? strangeAnswer();
     },
   };
 }
 
 function addComment(github: GitHubClient): ProviderTool {
-  const texts = ['id', 'issue_id', 'url', 'body', 'created_at', 'project'];
   return {
     name: 'add_comment',
     title: 'Comment on an issue',
-    description: 'Adds a comment to an issue or a pull request',
+    description: 'Adds a comment to an issue; add_pull_request_comment does to a pull request',
     inputSchema: inputOf({ ...ISSUE, body: { ...BODY, minLength: 1 } }, ['owner', 'repo', 'issue_number', 'body']),
-    outputSchema: outputOf(Object.fromEntries(texts.map((name) => [name, { type: 'string' }]))),
-    annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+    outputSchema: COMMENT_OUTPUT,
+    annotations: ADDS,
     run: async (input, { signal }) => {
       const args = new ToolArguments(input);
       const name = args.repository();
       const number = args.number('issue_number');
-      const comment = { issue_number: number, body: args.text('body') };
+      const comment = { number, body: args.text('body') };
       await existingIssue(github, name, number, signal);
-      const raw = await github.object(`POST ${ONE}/comments`, { ...name, ...comment }, signal);
-      return commentItem(raw, number, name) ?? gone();
+      return addedComment(github, name, comment, signal);
     },
   };
 }
@@ -158,7 +158,10 @@ function changesIn(args: ToolArguments): { body?: string; labels?: string[]; ass
   return { body: args.optionalText('body'), labels: args.texts('labels'), assignees: args.texts('assignees') };
 }
 
-/** Before a write as well: an old name of a repository, or the number of a transferred issue, is nothing that may be written to. */
+/**
+ * Before a write as well: an old name of a repository, or the number of a transferred issue, is nothing that may be written to.
+ * To GitHub a pull request is an issue too; here it is not, since pull requests may be taken out where issues are granted.
+ */
 async function existingIssue(
   github: GitHubClient,
   name: RepositoryName,
@@ -168,16 +171,11 @@ async function existingIssue(
   const raw = await github.object(`GET ${ONE}`, { ...name, issue_number: number }, signal);
   const item = issueItem(raw, name);
   if (item?.number !== number) throw notThere();
+  if (isPullRequest(raw)) throw new ToolFailure('This is a pull request: the tools for pull requests have it');
   return item;
 }
 
 async function requireRepository(github: GitHubClient, name: RepositoryName, signal: AbortSignal): Promise<void> {
   const { full_name: fullName } = await github.object('GET /repos/{owner}/{repo}', { ...name }, signal);
   if (!isSameRepository(name, fullName)) throw notThere();
-}
-
-function gone(): never {
-  throw new ToolFailure(
-    'GitHub carried this out, and answered with something else than was asked for: look before trying again',
-  );
 }

@@ -31,9 +31,27 @@ describe('searching GitHub', () => {
     expect(fake.requests[0]?.query.get('advanced_search')).toBe('true');
   });
 
-  it('finds pull requests where the query asks for them, and what has a plus in it', async () => {
-    const pulls = await github.call('search_issues', { query: 'is:pr', repositories: BOTH });
-    expect(ids(pulls.content.issues)).toEqual(['acme/app#3']);
+  it('finds pull requests by a tool of their own, and what GitHub mixes in of the other kind by neither', async () => {
+    const pulls = await github.call('search_pull_requests', { query: 'is:open', repositories: BOTH });
+    expect(ids(pulls.content.pull_requests)).toEqual(['acme/app#3']);
+    expect(queries()).toEqual(['(repo:acme/app OR repo:other/lib) is:pr is:open']);
+    for (const query of ['is:pr', 'TYPE:pr', '(is:pr OR Login)', 'Login is:"pull-request"']) {
+      const refused = await github.call('search_issues', { query, repositories: BOTH });
+      expect(refused.text).toBe('query asks for what search_pull_requests finds');
+    }
+    const issues = await github.call('search_pull_requests', { query: 'type:issue', repositories: BOTH });
+    expect([issues.text, queries().length]).toEqual(['query asks for what search_issues finds', 1]);
+    const row = (number: number, more: object): object => {
+      return { number, id: number, title: 'x', repository_url: `${fake.url}/repos/acme/app`, ...more };
+    };
+    const body = { items: [row(1, {}), row(3, { pull_request: { merged_at: null } })] };
+    fake.fail(/search/, { status: 200, body }, 2);
+    const ask = { query: 'x', repositories: BOTH };
+    expect(ids((await github.call('search_issues', ask)).content.issues)).toEqual(['acme/app#1']);
+    expect(ids((await github.call('search_pull_requests', ask)).content.pull_requests)).toEqual(['acme/app#3']);
+  });
+
+  it('finds what has a plus in it', async () => {
     const app = fake.world.named('acme', 'app');
     fake.world.addIssue(app, { title: 'Port to C++ and 100% of {braces} & more' });
     for (const query of ['"c++"', '100%', '{braces}', '"& more"']) {

@@ -2,7 +2,7 @@ import { ToolFailure, type ObjectSchema, type ProviderTool } from '../kit/tool.j
 import type { GitHubClient } from './github-client.js';
 import { unreadable } from './github-failure.js';
 import { objectIn, objectsIn, scalarsOf, textIn, type Json } from './github-json.js';
-import { issueItem, withoutBody } from './items.js';
+import { isPullRequest, issueItem, withoutBody } from './items.js';
 import { strangeCursor } from './paging.js';
 import { isSameRepository, repositoryIn, type RepositoryName } from './repository-name.js';
 import { confinedQuery, searchQuery, type SearchQuery } from './search-query.js';
@@ -59,14 +59,28 @@ export function searchTools(github: GitHubClient, isServer: boolean): ProviderTo
       name: 'search_issues',
       title: 'Search issues',
       description:
-        'Finds issues, or pull requests with is:pr, by words and qualifiers (label:bug, author:..., is:open), AND, OR, NOT ' +
-        'and brackets. Without their bodies: get_issue has them',
+        'Finds issues by words and qualifiers (label:bug, author:..., is:open), AND, OR, NOT and brackets. Without their ' +
+        'bodies: get_issue has them',
       inputSchema: INPUT,
       outputSchema: pageOf('issues', NUMBERED_OUTPUT),
       annotations: READS,
       run: async (input, { signal }) => {
-        const { items, ...more } = await search(github, issueSearch(isServer), input, signal);
+        const { items, ...more } = await search(github, issueSearch(isServer, ISSUES), input, signal);
         return { issues: items, ...more };
+      },
+    },
+    {
+      name: 'search_pull_requests',
+      title: 'Search pull requests',
+      description:
+        'Finds pull requests by words and qualifiers (review:approved, author:..., is:merged), AND, OR, NOT and brackets. ' +
+        'Without their texts: get_pull_request has them',
+      inputSchema: INPUT,
+      outputSchema: pageOf('pull_requests', NUMBERED_OUTPUT),
+      annotations: READS,
+      run: async (input, { signal }) => {
+        const { items, ...more } = await search(github, issueSearch(isServer, PULLS), input, signal);
+        return { pull_requests: items, ...more };
       },
     },
     {
@@ -87,16 +101,26 @@ export function searchTools(github: GitHubClient, isServer: boolean): ProviderTo
   ];
 }
 
-function issueSearch(isServer: boolean): Search {
+/** GitHub searches issues and pull requests as one; each has a tool here, because either may be taken out of a grant. */
+const ISSUES = {
+  qualifier: 'is:issue',
+  isPull: false,
+  other: /^(is|type):"?(pr|pull-request)"?$/i,
+  instead: 'pull_requests',
+};
+const PULLS = { qualifier: 'is:pr', isPull: true, other: /^(is|type):"?issue"?$/i, instead: 'issues' };
+
+function issueSearch(isServer: boolean, { qualifier, isPull, other, instead }: typeof ISSUES): Search {
   return {
     endpoint: '/search/issues?advanced_search=true&',
     perRequest: ({ operators }) => (isServer ? 1 : Math.max(1, MOST_OPERATORS - operators + 1)),
     queryOf: (query, repositories) => {
-      const choosesKind = query.words.some((word) => /^-?(is|type):"?(issue|pr|pull-request)"?$/i.test(word));
-      return confinedQuery(query, repositories, 'or', choosesKind ? [] : ['is:issue']);
+      if (query.words.some((word) => other.test(word)))
+        throw new ToolFailure(`query asks for what search_${instead} finds`);
+      return confinedQuery(query, repositories, 'or', [qualifier]);
     },
     toItem: (raw) => {
-      const item = issueItem(raw);
+      const item = isPullRequest(raw) === isPull ? issueItem(raw) : null;
       return item && { ...withoutBody(item), project: item.project };
     },
   };

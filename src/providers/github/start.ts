@@ -16,8 +16,8 @@ const API_VERSION = '2022-11-28';
 /** Whatever fits into a header (RFC 6750, section 2.1), so that no failure of the client quotes it. */
 const TOKEN = /^[\x21-\x7e]{1,4096}$/;
 const INSTRUCTIONS =
-  'Issues, pull requests, files and commits of repositories at GitHub. Name a repository by owner and repo. search_issues and ' +
-  'search_code look into all repositories that may be used, unless repositories names some. Lists are paged: pass next_cursor ' +
+  'Issues, pull requests, files and commits of repositories at GitHub. Name a repository by owner and repo. search_issues, ' +
+  'search_pull_requests and search_code look into all repositories that may be used, unless repositories names some. Lists are paged: pass next_cursor ' +
   'on as cursor.';
 
 export const startGitHub: StartBuiltin = async ({ auth }, { fetch, signal }) => {
