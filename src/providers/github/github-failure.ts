@@ -44,13 +44,31 @@ const CODES: Readonly<Record<string, string>> = {
   unprocessable: 'can not be used',
 };
 
-/** A body as it came; undefined where it is not JSON. */
+/** Of an API's answer; what is written again by JSON.stringify, which goes down by calls, ends the stack some thousands deeper. */
+const DEEPEST = 200;
+
+/** A body as it came; undefined where it is not JSON, or none that an API answers. */
 export function documentIn(body: unknown): unknown {
+  if (typeof body !== 'string' || isDeeper(body, DEEPEST)) return undefined;
   try {
-    return typeof body === 'string' ? (JSON.parse(body) as unknown) : undefined;
+    return JSON.parse(body) as unknown;
   } catch {
     return undefined;
   }
+}
+
+/** Brackets within texts are none. Character by character: a pattern takes minutes for texts that do not end. */
+function isDeeper(json: string, deepest: number): boolean {
+  let depth = 0;
+  let isText = false;
+  for (let at = 0; at < json.length && depth <= deepest; at++) {
+    const character = json[at];
+    if (character === '"') isText = !isText;
+    else if (isText) at += character === '\\' ? 1 : 0;
+    else if (character === '[' || character === '{') depth++;
+    else if (character === ']' || character === '}') depth--;
+  }
+  return depth > deepest;
 }
 
 /**

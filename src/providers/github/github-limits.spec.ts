@@ -114,6 +114,21 @@ describe('GitHub in trouble', () => {
     }
   });
 
+  it('tells that JSON is nothing of its API that is nested deeper than anybody would', async () => {
+    const nested = `{"a":`.repeat(100_000) + '1' + '}'.repeat(100_000);
+    const text = `[{"number":1,"id":1,"updated_at":"2026-01-01T00:00:00Z","body":${nested}}]`;
+    fake.fail(/issues$/, { text, type: 'application/json' }, 2);
+    await expect(github.client.readResource({ uri: 'github://acme/app/issues' })).rejects.toMatchObject({
+      message: expect.stringMatching(/not what its API answers/),
+      data: undefined,
+    });
+    expect((await github.call('list_issues', { owner: 'acme', repo: 'app' })).text).toMatch(/not what its API/);
+    const brackets = `[{"number":1,"id":1,"repository_url":"x/repos/acme/app","title":"\\"${'[{'.repeat(1_000)}"}]`;
+    fake.fail(/issues$/, { text: brackets, type: 'application/json' });
+    const { content } = await github.call('list_issues', { owner: 'acme', repo: 'app' });
+    expect(content.issues).toMatchObject([{ title: expect.stringMatching(/^"\[\{/) }]);
+  });
+
   it('leaves open whether a write was carried out that it failed at', async () => {
     fake.fail(/issues$/, answer(502, {}));
     const { text } = await github.call('create_issue', { owner: 'acme', repo: 'app', title: 'x' });
