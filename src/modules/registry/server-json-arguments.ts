@@ -5,26 +5,39 @@ export const MOST_ARGUMENTS = 24;
 const LONGEST_WORD = 2_048;
 const FLAG = /^--?[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** An argument whose words are known now. */
-export interface FixedArgument {
-  words: string[];
+/** An argument as far as it is known now. */
+export interface Argument {
+  /** Of a flag, with its dashes; null for one that stands by its position. */
+  name: string | null;
+  /** Null where somebody would have to enter it. */
+  words: string[] | null;
   place: Place;
 }
 
-/**
- * What a command line has of a list of arguments. Only what the document fixes: a value that somebody would have to enter
- * never becomes part of a command line, so an argument that needs one is reported and an optional one is left out.
- */
-export function fixedArguments(list: readonly Place[]): FixedArgument[] {
-  return list.flatMap((place): FixedArgument[] => {
+export function argumentsIn(list: readonly Place[]): Argument[] {
+  return list.map((place) => {
     const type = place.member('type').neededText(64, /^(positional|named)$/, 'must be positional or named');
     const name =
       type === 'named'
         ? place.member('name').neededText(66, FLAG, 'must be the name of a flag, with its dashes')
         : null;
     const value = fixedValue(place);
-    if (value === null) return [];
-    return [{ words: name === null ? [value] : wordsOf(name, value), place }];
+    const words = name === null ? [value ?? ''] : wordsOf(name, value ?? '');
+    return { name, words: value === null ? null : words, place };
+  });
+}
+
+/**
+ * What a command line has of a list of arguments. Only what the document fixes: a value that somebody would have to enter
+ * never becomes part of a command line, so an argument that needs one is reported and an optional one is left out. A flag
+ * without a word about its value may as well be one that takes none, and leaving out `--read-only` would make a server that writes.
+ */
+export function fixedWords(list: readonly Place[]): string[] {
+  return argumentsIn(list).flatMap(({ name, words, place }) => {
+    const isUnsaid = !place.member('value').isThere && !place.member('default').isThere;
+    if (name !== null && isUnsaid && !place.member('isRequired').isThere)
+      place.report('has no value: give value, empty for a flag alone, or isRequired: false to have it left out');
+    return words ?? [];
   });
 }
 

@@ -105,8 +105,8 @@ function propertyOf(input: Place, isSecret: boolean, isRequired: boolean): JsonS
   const format = input.member('format').text(LONGEST_NAME);
   const type = !isSecret && (format === 'number' || format === 'boolean') ? format : 'string';
   const description = input.member('description').text(LONGEST_VALUE);
-  const choices = choicesOf(type, input);
   // A secret that everybody could read in the schema is none.
+  const choices = isSecret ? [] : choicesOf(type, input);
   const standard = isSecret ? undefined : readAs(type, input.member('default'));
   if (standard !== undefined && choices.length > 0 && !choices.includes(standard))
     input.member('default').report('must be one of the choices');

@@ -1,5 +1,5 @@
 import { parsedUrl } from '../../platform/egress/parse-url.js';
-import { fixedArguments, MOST_ARGUMENTS } from './server-json-arguments.js';
+import { argumentsIn, fixedWords, MOST_ARGUMENTS } from './server-json-arguments.js';
 import { environmentOf, isEnvironment } from './server-json-environment.js';
 import { AuthFields } from './server-json-inputs.js';
 import type { Place } from './server-json-place.js';
@@ -72,7 +72,7 @@ export function readPackage(entry: Place): Reached | null {
   const fields = new AuthFields();
   const variables = environmentOf(entry, fields, launcher.command);
   refuseRuntimeArguments(entry, launcher.command, identifier);
-  const own = fixedArguments(entry.member('packageArguments').list(MOST_ARGUMENTS)).flatMap(({ words }) => words);
+  const own = fixedWords(entry.member('packageArguments').list(MOST_ARGUMENTS));
   const args = launcher.args(identifier, version, [...variables.keys()]);
   const divider = own.length > 0 && launcher.divider !== undefined ? [launcher.divider] : [];
   const env = [...variables].map(([name, { template }]) => [name, template] as const);
@@ -131,8 +131,10 @@ function refuseRuntimeArguments(entry: Place, command: string, identifier: strin
   const others = listed.filter((argument) => !isEnvironment(argument, command));
   // Some documents name the image once more, and some write flags as `--rm true`.
   const harmless = [...(SAID_ANYWAY[command] ?? []), identifier, withoutTag(identifier), 'true'];
-  for (const { place, words } of fixedArguments(others)) {
-    if (!words.every((word) => harmless.includes(word.replace(/=true$/, ''))))
+  for (const { name, words, place } of argumentsIn(others)) {
+    // A flag by its name already: without a value it may be one that takes none.
+    const said = [...(name === null ? [] : [name]), ...(words ?? [])];
+    if (!said.every((word) => harmless.includes(word.replace(/=true$/, ''))))
       place.report('changes how the package is run: define such a type by POST /api/v1/mcp/registry/');
   }
 }

@@ -186,8 +186,8 @@ describe('a remote', () => {
     expect(authOf(withRemote({ headers }))).toMatchObject({ properties: { 'X-A': { enum: ['a', 'b'] } } });
   });
 
-  it('keeps a secret whole: a text without a default, whatever else it says', () => {
-    const header = { name: 'X-Pin', isSecret: true, format: 'number', default: '1234' };
+  it('keeps a secret whole: a text without a default and choices, whatever else it says', () => {
+    const header = { name: 'X-Pin', isSecret: true, format: 'number', default: '1234', choices: ['1234', '5678'] };
     expect(authOf(withRemote({ headers: [header] }))).toMatchObject({
       properties: { 'X-Pin': { type: 'string', format: 'password' } },
     });
@@ -353,6 +353,7 @@ describe('a package', () => {
       { type: 'named', name: '--depth', default: '3', isRequired: true },
       { type: 'named', name: '--port', format: 'number', default: '80' },
       { type: 'positional', valueHint: 'folder' },
+      { type: 'named', name: '--limit', format: 'number', isRequired: false },
       { type: 'named', name: '--dir', value: '{dir}', variables: { dir: {} } },
     ];
     const words = ['serve', '--mode=read only; rm -rf /', '-v', '2', '--quiet', '--depth=3', '--port=80'];
@@ -371,6 +372,7 @@ describe('a package', () => {
       { type: 'positional', value: 'run', isRequired: true },
       { type: 'named', name: '-i', value: 'true', format: 'boolean' },
       { type: 'named', name: '--rm', value: 'true', format: 'boolean' },
+      { type: 'named', name: '--interactive' },
       { type: 'positional', value: 'ghcr.io/acme/wiki' },
     ];
     const image = { registryType: 'oci', identifier: 'ghcr.io/acme/wiki:1.2.3', runtimeArguments };
@@ -523,6 +525,29 @@ describe('a package', () => {
       'another registry for npx',
       { runtimeArguments: [{ type: 'named', name: '--registry', value: 'x' }] },
       at('runtimeArguments[0]'),
+    ],
+    [
+      'a flag that says nothing of its value',
+      {
+        packageArguments: [
+          { type: 'named', name: '--read-only' },
+          { type: 'named', name: '--verbose', value: null },
+          { type: 'named', name: '--level', variables: {} },
+        ],
+      },
+      [0, 1, 2].map((index) => `packages[0].packageArguments[${index}]`),
+    ],
+    [
+      'a flag of the runtime that says nothing of its value',
+      {
+        registryType: 'oci',
+        identifier: 'acme/wiki',
+        runtimeArguments: [
+          { type: 'named', name: '--read-only' },
+          { type: 'named', name: '--privileged', isRequired: false },
+        ],
+      },
+      [0, 1].map((index) => `packages[0].runtimeArguments[${index}]`),
     ],
     ['another image', image({ type: 'positional', value: 'evil/wiki' }), at('runtimeArguments[0]')],
     ['a variable of the runtime that is no name', image({ value: 'A B=c' }), at('runtimeArguments[0].value')],
