@@ -185,15 +185,15 @@ describe('the GitHub server type', () => {
   async function openAreas(): Promise<string[]> {
     const open: string[] = [];
     for (const [area, tools] of Object.entries(AREAS)) {
-      const statuses = new Set<number>();
+      const answers = new Set<boolean>();
       for (const [tool, args] of tools) {
         const { status, body } = await call(tool, args);
-        statuses.add(status);
+        answers.add(status === 200);
         if (status === 200) expect([tool, body.is_error, body.result]).toEqual([tool, false, expect.any(String)]);
         else expect([tool, [403, 404].includes(status)]).toEqual([tool, true]);
       }
-      expect([area, statuses.size]).toEqual([area, 1]);
-      if (statuses.has(200)) open.push(area);
+      expect([area, answers.size]).toEqual([area, 1]);
+      if (answers.has(true)) open.push(area);
     }
     return open;
   }
@@ -250,6 +250,26 @@ describe('the GitHub server type', () => {
     expect(await openAreas()).toEqual(Object.keys(AREAS));
     await acme.owner.post(`${path}remove-resource/`, { resource_id: id('github://acme/app') });
     expect(await openAreas()).toEqual([]);
+  });
+
+  it('lets filters on repositories reject what is granted of another one', async () => {
+    const allowed = Object.keys(AREAS).map((area) => id(`github://acme/app/${area}`));
+    await grant({ allowed_resources: allowed, resource_filters: { repositories: ['acme/lib'] } });
+    expect(await openAreas()).toEqual([]);
+  });
+
+  it('says where resources are read what GitHub has against it, and for how long', async () => {
+    await grant({ allowed_resources: [id('github://other/app')] });
+    const read = (): Promise<Answer> =>
+      member.client.post(`/api/v1/mcp/resources/${id('github://other/app/issues')}/read/`);
+    for (let turn = 0; turn < 6; turn++) {
+      fake.fail(/other\/app\/issues$/, { status: 403, body: { message: 'No' } });
+      expect((await read()).body.details).toMatchObject({ reason: 'forbidden' });
+    }
+    fake.fail(/other\/app\/issues$/, { status: 502, body: {}, headers: { 'retry-after': '7' } });
+    const { status, body, headers } = await read();
+    expect([status, body.details.reason, headers.get('retry-after')]).toEqual([502, 'server_error', '7']);
+    expect((await read()).status).toBe(200);
   });
 
   it('takes in repositories and organizations of filters by itself, and holds tools to them', async () => {
