@@ -17,6 +17,7 @@ import { PageInterceptor } from './platform/http/paging.js';
 import { requestValidation } from './platform/http/validation.js';
 import { JobsModule } from './platform/jobs/jobs.module.js';
 import { ProcessesModule } from './platform/processes/processes.module.js';
+import { RedisModule } from './platform/redis/redis.module.js';
 import { SchemasModule } from './platform/schemas/schemas.module.js';
 import { TelemetryModule } from './platform/telemetry/telemetry.module.js';
 import { ThrottlingModule } from './platform/throttling/throttling.module.js';
@@ -29,6 +30,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         ConfigModule.with(environment),
+        RedisModule,
         DatabaseModule.at(database),
         // Right after the database: global modules start in this order and stop in the opposite one, so that the process counts
         // as alive before any of its work begins, and until all of it has ended.

@@ -1,9 +1,11 @@
 import cors from '@fastify/cors';
+import underPressure from '@fastify/under-pressure';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { getHeapStatistics } from 'node:v8';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
 import { AuthenticationService } from './modules/identity/authentication.service.js';
@@ -12,16 +14,24 @@ import type { DatabaseAddresses } from './platform/database/database.module.js';
 import { HealthService } from './platform/health/health.service.js';
 import { LARGEST_BODY, useBoundedJson } from './platform/http/body-parser.js';
 import { OpenConnections } from './platform/http/open-connections.js';
+import { LastingPressure } from './platform/http/lasting-pressure.js';
 import { useRequestHooks } from './platform/http/request-hooks.js';
 import { refuseUnparsable, routableUrl } from './platform/http/unparsable.js';
+import { mostConnections } from './platform/process-limits.js';
 import { JsonLogger } from './platform/telemetry/logger.js';
 import { MetricsService } from './platform/telemetry/metrics.service.js';
+import { TracingService } from './platform/telemetry/tracing.service.js';
+import { VERSION } from './platform/telemetry/version.js';
 import { RequestLimits } from './platform/throttling/request-limits.js';
 
 /** Resource URIs of 2,048 characters, percent-encoded, in the path; Node takes no longer request line anyway. */
 const LONGEST_PARAMETER = 16_384;
 /** Milliseconds for a request to arrive whole, and between looks at those that do not. */
 const ARRIVAL_MS = { longest: 30_000, look: 5_000 };
+/** Requests under way in this process; more are told to come again. Most of them wait for upstreams. */
+const MOST_REQUESTS = 2_000;
+/** How late timers may be, and how full the heap, measured so often, before requests are told to come again. */
+const PRESSURE = { longestDelayMs: 500, heap: 0.9, lookMs: 500 };
 const CLIENT_REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
 
 /** The application that `main` runs and the tests talk to, not yet listening. */
@@ -78,14 +88,25 @@ async function configureApp(app: NestFastifyApplication, environment: Environmen
       ],
     });
   }
+  await app.register(underPressure, {
+    maxEventLoopDelay: PRESSURE.longestDelayMs,
+    maxHeapUsedBytes: getHeapStatistics().heap_size_limit * PRESSURE.heap,
+    sampleInterval: PRESSURE.lookMs,
+    // The request hooks ask.
+    pressureHandler: () => undefined,
+  });
+  const pressure = new LastingPressure(() => fastify.isUnderPressure());
+  fastify.addHook('onClose', async () => pressure.stop());
   const authentication = app.get(AuthenticationService);
   const health = app.get(HealthService);
-  health.connections = new OpenConnections(fastify.server);
+  health.connections = new OpenConnections(fastify.server, mostConnections());
   useRequestHooks(fastify, {
     authenticate: (authorization) => authentication.authenticate(authorization),
     isDraining: () => health.isDraining,
+    isOverloaded: (requests) => requests >= MOST_REQUESTS || pressure.lasts(),
     limits: app.get(RequestLimits),
     metrics: app.get(MetricsService),
+    tracing: app.get(TracingService),
     logger,
   });
   useBoundedJson(fastify);
@@ -103,7 +124,7 @@ export function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
         'Get a token at `POST /api/v1/auth/login` and put it behind *Authorize*. ' +
         'Live events over a WebSocket are described in [/docs/asyncapi.json](/docs/asyncapi.json).',
     )
-    .setVersion('0.1.0')
+    .setVersion(VERSION)
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .addBearerAuth()
     .build();

@@ -1,5 +1,6 @@
 // Jest's module registry cannot require() ES modules before Node 24.9, and several dependencies ship nothing else:
-// the project's TypeScript and every ES module of a dependency are compiled to CommonJS; CommonJS passes untouched.
+// the project's TypeScript and every ES module of a dependency are compiled to CommonJS; CommonJS passes untouched, unless it
+// imports something later on, which Jest can't do either.
 const { createHash } = require('node:crypto');
 const { existsSync, readFileSync } = require('node:fs');
 const { dirname, join } = require('node:path');
@@ -22,6 +23,7 @@ const javascript = createTransformer({
   jsc: { parser: { syntax: 'ecmascript' }, target: 'es2023', keepClassNames: true },
 });
 
+const IMPORTS_LATER = /(?<![\w.$])import\(['"]/;
 const moduleTypeOf = new Map();
 
 function isEsModule(file) {
@@ -47,9 +49,10 @@ function declaresEsModule(folder) {
 module.exports = {
   canInstrument: false,
   getCacheKey: (source, file, options) =>
-    createHash('sha1').update('1').update(source).update(file).update(options.configString).digest('hex'),
+    createHash('sha1').update('2').update(source).update(file).update(options.configString).digest('hex'),
   process(source, file, options) {
     if (/\.[cm]?tsx?$/.test(file)) return typescript.process(source, file, options);
-    return isEsModule(file) ? javascript.process(source, file, options) : { code: source };
+    const isTaken = isEsModule(file) || IMPORTS_LATER.test(source);
+    return isTaken ? javascript.process(source, file, options) : { code: source };
   },
 };

@@ -1,3 +1,4 @@
+import { toAbortSignal, type CancelSignal } from '../platform/cancellation.js';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
@@ -10,7 +11,7 @@ import { isAnswer, type JsonObject, type RpcAnswer, type RpcRequest } from './js
 import { UpstreamError, type UpstreamLimits } from './upstream.js';
 
 /** Opens the rest of a broken stream after the event of that id. */
-export type Resume = (lastEventId: string, signal: AbortSignal) => Promise<EgressResponse>;
+export type Resume = (lastEventId: string, signal: CancelSignal) => Promise<EgressResponse>;
 
 // After the answer the rest is read so that the connection can be used again; more than this is not worth it.
 const DRAIN_MS = 500;
@@ -37,7 +38,7 @@ export class AnswerStream {
     private readonly resume: Resume | null,
   ) {}
 
-  async answer(first: Readable, signal: AbortSignal): Promise<RpcAnswer> {
+  async answer(first: Readable, signal: CancelSignal): Promise<RpcAnswer> {
     let stream = first;
     for (let idle = 0; ; idle++) {
       const seen = this.lastEventId;
@@ -49,10 +50,12 @@ export class AnswerStream {
     }
   }
 
-  private async reopen(resume: Resume, id: string, ending: UpstreamError, signal: AbortSignal): Promise<Readable> {
-    await sleep(Math.min(this.retryMs, MAX_RETRY_MS), undefined, { signal }).catch((error: unknown) => {
-      throw wireFailure(error, signal);
-    });
+  private async reopen(resume: Resume, id: string, ending: UpstreamError, signal: CancelSignal): Promise<Readable> {
+    await sleep(Math.min(this.retryMs, MAX_RETRY_MS), undefined, { signal: toAbortSignal(signal) }).catch(
+      (error: unknown) => {
+        throw wireFailure(error, signal);
+      },
+    );
     const response = await resume(id, signal);
     const stream = response.takeStream();
     if (!stream) throw ending;
@@ -60,7 +63,7 @@ export class AnswerStream {
   }
 
   /** Resolves with the answer, or with the error to report if the stream can't be resumed; rejects with all others. */
-  private readStream(stream: Readable, signal: AbortSignal): Promise<RpcAnswer | UpstreamError> {
+  private readStream(stream: Readable, signal: CancelSignal): Promise<RpcAnswer | UpstreamError> {
     return new Promise((resolve, reject) => {
       let isAnswered = false;
       const parser = new EventStreamParser(this.limits.maxMessageBytes, (event) => {

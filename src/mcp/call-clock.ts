@@ -1,3 +1,4 @@
+import { Cancellation, type CancelSignal } from '../platform/cancellation.js';
 import { UpstreamError } from './upstream.js';
 
 const WORTHWHILE_MS = 10;
@@ -9,7 +10,7 @@ const WORTHWHILE_MS = 10;
 export class CallClock {
   /** From `sent` on the request may have reached the server. */
   stage: 'queued' | 'connecting' | 'sent' = 'queued';
-  private readonly controller = new AbortController();
+  private readonly cancellation = new Cancellation();
   private readonly end: number;
   private deadline: number;
   private timer: NodeJS.Timeout;
@@ -17,7 +18,7 @@ export class CallClock {
   constructor(
     private readonly timeoutMs: number,
     maxMs: number,
-    private readonly outer?: AbortSignal,
+    private readonly outer?: CancelSignal,
   ) {
     const now = performance.now();
     this.end = now + maxMs;
@@ -27,8 +28,8 @@ export class CallClock {
     else outer?.addEventListener('abort', this.cancel, { once: true });
   }
 
-  get signal(): AbortSignal {
-    return this.controller.signal;
+  get signal(): CancelSignal {
+    return this.cancellation;
   }
 
   extend(): void {
@@ -42,7 +43,7 @@ export class CallClock {
   }
 
   abort(error: UpstreamError): void {
-    this.controller.abort(error);
+    this.cancellation.abort(error);
   }
 
   /** To be called when the call is over, whatever its outcome. */

@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import { CallClock } from './call-clock.js';
 import type { Log } from './connection-context.js';
 import type { Connection } from './connection.js';
@@ -6,15 +7,23 @@ import type { Gate } from './gate.js';
 import { HttpRefusal } from './http-answer.js';
 import type { JsonObject } from './json-rpc.js';
 import { readAllPages } from './listing.js';
+import type { Peer } from './peer.js';
 import type { Session, SessionResult } from './session.js';
 import { type Progress, UpstreamError, type UpstreamLimits, type UpstreamTarget } from './upstream.js';
 
 export interface RequestOptions {
-  signal?: AbortSignal;
+  signal?: CancelSignal;
   onProgress?: (progress: Progress) => void;
   /** Goes into `params._meta`, over what is there. */
   meta?: Record<string, unknown>;
+  /** Whom the server may ask and tell things meanwhile. */
+  peer?: Peer;
+  /** What a server must have declared to be asked, and what counts as its answer where it has not. */
+  ifOffered?: { capability: string; otherwise: unknown };
 }
+
+/** A server waits for the client, who may be a person: that is no time of the server. */
+const PATIENCE_MS = 5_000;
 
 type Use<T> = (session: Session, clock: CallClock) => Promise<T>;
 
@@ -27,17 +36,17 @@ export class CallRunner {
     private readonly limits: UpstreamLimits,
     private readonly gate: Gate,
     private readonly connectionOf: (target: UpstreamTarget) => Connection,
-    private readonly log: Log | undefined,
+    private readonly told: { log?: Log; queued?: { observe(seconds: number): void } },
   ) {}
 
   /** Lets `use` have the session of the target when its turn has come. Rejects with UpstreamError only. */
-  run<T>(target: UpstreamTarget, signal: AbortSignal | undefined, use: Use<T>): Promise<T> {
+  run<T>(target: UpstreamTarget, signal: CancelSignal | undefined, use: Use<T>): Promise<T> {
     return this.timed(target, signal, async (clock) => {
       const connection = this.connectionOf(target);
       connection.circuit.check();
       clock.signal.throwIfAborted();
       const turn = this.gate.enter(target.connectionId, target.organizationId, clock.signal);
-      if (turn) await turn;
+      if (turn) await this.waited(turn);
       try {
         if (turn) clock.leaveQueue();
         return await this.admitted(connection, target, clock, use);
@@ -50,7 +59,7 @@ export class CallRunner {
   /** Runs `work` with a clock, without circuit and queue. */
   async timed<T>(
     target: UpstreamTarget,
-    signal: AbortSignal | undefined,
+    signal: CancelSignal | undefined,
     work: (clock: CallClock) => Promise<T>,
   ): Promise<T> {
     const clock = this.startClock(target, signal);
@@ -79,6 +88,7 @@ export class CallRunner {
     return session.request(method, params, {
       signal: clock.signal,
       meta: options.meta,
+      peer: options.peer && patient(options.peer, clock),
       onProgress: isFollowed ? onProgress : undefined,
       onSend: () => (clock.stage = 'sent'),
     });
@@ -100,6 +110,15 @@ export class CallRunner {
 
   isInUse(connectionId: string): boolean {
     return this.clocks.has(connectionId);
+  }
+
+  private async waited(turn: Promise<void>): Promise<void> {
+    const began = performance.now();
+    try {
+      await turn;
+    } finally {
+      this.told.queued?.observe((performance.now() - began) / 1_000);
+    }
   }
 
   private async admitted<T>(connection: Connection, target: UpstreamTarget, clock: CallClock, use: Use<T>): Promise<T> {
@@ -163,11 +182,11 @@ export class CallRunner {
     try {
       options.onProgress?.(progress);
     } catch (error) {
-      this.log?.('a progress callback failed', { error });
+      this.told.log?.('a progress callback failed', { error });
     }
   }
 
-  private startClock(target: UpstreamTarget, signal: AbortSignal | undefined): CallClock {
+  private startClock(target: UpstreamTarget, signal: CancelSignal | undefined): CallClock {
     if (this.isRefusing) throw new UpstreamError('closed', 'The product is shutting down.', { mayHaveArrived: false });
     const clock = new CallClock(target.timeoutMs, this.limits.maxCallMs, signal);
     const clocks = this.clocks.get(target.connectionId);
@@ -182,4 +201,23 @@ export class CallRunner {
     clocks?.delete(clock);
     if (clocks?.size === 0) this.clocks.delete(target.connectionId);
   }
+}
+
+/** While the client is asked, the time of the call does not run out, up to the longest that a call may take. */
+function patient(peer: Peer, clock: CallClock): Peer {
+  const { request } = peer;
+  if (!request) return peer;
+  return {
+    capabilities: peer.capabilities,
+    notify: (method, params) => peer.notify(method, params),
+    request: async (method, params, signal) => {
+      const timer = setInterval(() => clock.extend(), PATIENCE_MS);
+      try {
+        return await request(method, params, signal);
+      } finally {
+        clearInterval(timer);
+        clock.extend();
+      }
+    },
+  };
 }

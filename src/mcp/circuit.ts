@@ -27,11 +27,20 @@ const SIGNS_OF_LIFE: ReadonlySet<UpstreamReason> = new Set([
   'rejected',
 ]);
 
+/** Calls that follow would most likely fail as well. */
+export function isServerTrouble(reason: string): boolean {
+  return FAILURES.has(reason as UpstreamReason);
+}
+
+/** Milliseconds for which an answer to us counts more than that others got none. */
+const TRUSTED_MS = 2_000;
+
 /** Opens after so many failures in a row; lets one request through after the wait, whose outcome decides. */
 export class Circuit {
   state: CircuitState = 'closed';
   private failures = 0;
   private openUntil = 0;
+  private answeredAt = -Infinity;
   private counted: unknown;
 
   constructor(
@@ -57,6 +66,15 @@ export class Circuit {
   succeeded(): void {
     this.state = 'closed';
     this.failures = 0;
+    this.answeredAt = this.now();
+  }
+
+  /** What somebody else has found out: whether the server answers. */
+  hear(answers: boolean): void {
+    if (answers) {
+      this.state = 'closed';
+      this.failures = 0;
+    } else if (this.state === 'closed' && this.now() - this.answeredAt >= TRUSTED_MS) this.open();
   }
 
   failed(error: unknown, wasTrial: boolean): void {
@@ -80,7 +98,10 @@ export class Circuit {
     // Stragglers from before the opening say nothing new.
     if (this.state !== 'closed' && !wasTrial) return;
     this.failures++;
-    if (!wasTrial && this.failures < this.limits.circuitFailures) return;
+    if (wasTrial || this.failures >= this.limits.circuitFailures) this.open();
+  }
+
+  private open(): void {
     this.state = 'open';
     this.openUntil = this.now() + this.limits.circuitOpenMs;
   }

@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import { Circuit } from './circuit.js';
 import type { ConnectionContext, Knowledge } from './connection-context.js';
 import { isObject } from './json-rpc.js';
@@ -43,12 +44,12 @@ export class Connection {
 
   /** True when nothing would be lost with this object. */
   get isIdle(): boolean {
-    return this.entries.size === 0 && this.circuit.state === 'closed';
+    return this.entries.size === 0 && this.circuit.state !== 'half_open';
   }
 
   /** The live session of this target's revision and principal, or a new one. Rejects with UpstreamError. */
-  session(target: UpstreamTarget, signal: AbortSignal): Session | Promise<Session> {
-    const key = `${target.revision}\n${target.principal}`;
+  session(target: UpstreamTarget, signal: CancelSignal): Session | Promise<Session> {
+    const key = `${target.revision}\n${target.principal}\n${target.client ? JSON.stringify(target.client) : ''}`;
     const known = this.entries.get(key);
     if (known?.opening.session && !known.opening.session.ended) return known.opening.session;
     if (known && known.opening.session === undefined && !known.opening.failed) return known.opening.wait(signal);
@@ -64,7 +65,7 @@ export class Connection {
   }
 
   /** A session beside the others, for a connection test: negotiated afresh, and the caller's to close. */
-  async freshSession(target: UpstreamTarget, signal: AbortSignal): Promise<Session> {
+  async freshSession(target: UpstreamTarget, signal: CancelSignal): Promise<Session> {
     const opening = this.open(target, { revision: target.revision, negotiated: undefined, parameters: new Map() });
     return opening.wait(signal);
   }
@@ -111,7 +112,8 @@ export class Connection {
     for (const { opening, revision } of [...this.entries.values()]) {
       const { session } = opening;
       if (!session || session.inFlight > 0) continue;
-      if (session.ended || session.lastUsed < limit || revision !== this.knowledge.revision) this.remove(opening);
+      const isIdle = session.lastUsed < limit && !session.isAwaited;
+      if (session.ended || isIdle || revision !== this.knowledge.revision) this.remove(opening);
     }
   }
 
@@ -180,7 +182,7 @@ export class Connection {
     for (const { opening } of this.entries.values()) {
       const { session } = opening;
       if (!session || session.inFlight > 0) continue;
-      if (!oldest?.session || session.lastUsed < oldest.session.lastUsed) oldest = opening;
+      if (!oldest?.session || isBetterLost(session, oldest.session)) oldest = opening;
     }
     if (oldest) return this.remove(oldest);
     const text = 'All sessions that this server may have are in use.';
@@ -197,4 +199,9 @@ export class Connection {
     }
     opening.retire(new UpstreamError('closed', 'The session was closed.'));
   }
+}
+
+/** Calls come first, but a session that somebody waits for is not the first to go. */
+function isBetterLost(one: Session, other: Session): boolean {
+  return one.isAwaited === other.isAwaited ? one.lastUsed < other.lastUsed : other.isAwaited;
 }

@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import { UpstreamError, type UpstreamLimits } from './upstream.js';
 
 interface Waiter {
@@ -7,6 +8,7 @@ interface Waiter {
 interface Organization {
   key: string;
   running: number;
+  waiting: number;
   /** Connections with waiting requests, in the order of their turns. */
   turns: Set<Lane>;
   lanes: number;
@@ -19,7 +21,10 @@ interface Lane {
   waiting: Set<Waiter>;
 }
 
-type GateLimits = Pick<UpstreamLimits, 'requestsPerConnection' | 'queuePerConnection' | 'requestsPerOrganization'>;
+type GateLimits = Pick<
+  UpstreamLimits,
+  'requestsPerConnection' | 'queuePerConnection' | 'requestsPerOrganization' | 'queuePerOrganization'
+>;
 
 /**
  * Bulkheads: so many requests at once per connection and per organization. What waits goes in order within a
@@ -37,15 +42,16 @@ export class Gate {
    * Undefined when the request may go at once, else a promise of its turn, which rejects with the signal's reason.
    * Throws `busy` when the queue is full. Whoever was let in must leave.
    */
-  enter(connectionId: string, organizationId: string, signal: AbortSignal): Promise<void> | undefined {
+  enter(connectionId: string, organizationId: string, signal: CancelSignal): Promise<void> | undefined {
     const lane = this.laneOf(connectionId, organizationId);
     const isFree = lane.waiting.size === 0 && this.hasRoom(lane);
     if (isFree) {
       this.start(lane);
       return undefined;
     }
-    if (lane.waiting.size >= this.limits.queuePerConnection) {
-      const text = 'Too many requests already wait for this server.';
+    const { queuePerConnection, queuePerOrganization } = this.limits;
+    if (lane.waiting.size >= queuePerConnection || lane.organization.waiting >= queuePerOrganization) {
+      const text = 'Too many requests already wait for this server, or for others of the organization.';
       throw new UpstreamError('busy', text, { retryAfterSeconds: 1, mayHaveArrived: false });
     }
     return this.wait(lane, signal);
@@ -61,13 +67,14 @@ export class Gate {
     this.forget(lane);
   }
 
-  private wait(lane: Lane, signal: AbortSignal): Promise<void> {
+  private wait(lane: Lane, signal: CancelSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const done = (): void => {
         lane.waiting.delete(waiter);
         if (lane.waiting.size === 0) lane.organization.turns.delete(lane);
         signal.removeEventListener('abort', giveUp);
         this.queued--;
+        lane.organization.waiting--;
       };
       const waiter: Waiter = {
         admit: () => {
@@ -85,6 +92,7 @@ export class Gate {
       lane.organization.turns.add(lane);
       signal.addEventListener('abort', giveUp, { once: true });
       this.queued++;
+      lane.organization.waiting++;
     });
   }
 
@@ -118,6 +126,7 @@ export class Gate {
     const organization = this.organizations.get(organizationId) ?? {
       key: organizationId,
       running: 0,
+      waiting: 0,
       turns: new Set(),
       lanes: 0,
     };

@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import type { EgressClient } from '../platform/egress/egress-client.js';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
 import { AnswerStream } from './answer-stream.js';
@@ -6,9 +7,9 @@ import { wireFailure } from './wire-failure.js';
 import { jsonAnswer, mediaType, statusError } from './http-answer.js';
 import { isObject, type JsonObject, type RpcAnswer, type RpcOneWay, type RpcRequest } from './json-rpc.js';
 import { MODERN_VERSION, modernHeaders, PROTOCOL_VERSION_KEY, type HeaderParameter } from './modern-headers.js';
-import { StandingStream } from './standing-stream.js';
+import { StandingStream, type StandingStreamOptions } from './standing-stream.js';
 import { UpstreamError, type UpstreamLimits } from './upstream.js';
-import type { ListenRequest, Wire } from './wire.js';
+import type { Listening, ListenRequest, Wire } from './wire.js';
 
 export interface HttpWireOptions {
   egress: Pick<EgressClient, 'fetch'>;
@@ -31,12 +32,13 @@ const GOODBYE_MS = 2_000;
  */
 export class StreamableHttpWire implements Wire {
   ended: UpstreamError | null = null;
-  onInbound: (message: JsonObject) => void = () => undefined;
+  onInbound: Wire['onInbound'] = () => undefined;
   private sessionId: string | undefined;
   private version: string | undefined;
   private isModern = false;
   private date: string | undefined;
   private standing: StandingStream | undefined;
+  private readonly listening = new Set<StandingStream>();
   private readonly configured: Record<string, string>;
   private posting: Record<string, string>;
 
@@ -57,7 +59,7 @@ export class StreamableHttpWire implements Wire {
   /** There is nothing to be made ready: each message is a request of its own. */
   async start(): Promise<void> {}
 
-  async exchange(request: RpcRequest, signal: AbortSignal): Promise<RpcAnswer> {
+  async exchange(request: RpcRequest, signal: CancelSignal): Promise<RpcAnswer> {
     const response = await this.post(request, signal);
     const { status, rawHeaders } = response;
     if (status < 200 || status > 299) throw await this.refused(response, request.id);
@@ -66,7 +68,7 @@ export class StreamableHttpWire implements Wire {
     if (stream) {
       const resume = this.isModern ? null : this.resume;
       const { limits, read } = this.options;
-      const answer = new AnswerStream(request, limits, read, (message) => this.onInbound(message), resume);
+      const answer = new AnswerStream(request, limits, read, (message) => this.onInbound(message, request.id), resume);
       return answer.answer(stream, signal);
     }
     const type = mediaType(rawHeaders);
@@ -77,7 +79,7 @@ export class StreamableHttpWire implements Wire {
     throw new UpstreamError('not_mcp', 'The server answered with something other than MCP.');
   }
 
-  async notify(message: RpcOneWay, signal?: AbortSignal): Promise<void> {
+  async notify(message: RpcOneWay, signal?: CancelSignal): Promise<void> {
     const response = await this.post(message, signal ?? AbortSignal.timeout(NOTIFY_MS));
     if (response.status < 200 || response.status > 299) throw await this.refused(response);
     response.takeStream()?.destroy();
@@ -91,22 +93,23 @@ export class StreamableHttpWire implements Wire {
     this.posting = this.headersFor('application/json, text/event-stream');
   }
 
-  listen(request: ListenRequest): void {
-    const { subscribe } = request;
-    this.standing ??= new StandingStream({
-      limits: this.options.limits,
-      read: this.options.read,
-      open: subscribe
-        ? (_, signal) => this.post(subscribe, signal)
-        : (lastEventId, signal) => this.get(lastEventId, signal),
-      onMessage: (message) => this.onInbound(message),
-    });
+  listen({ subscribe, onAgain }: ListenRequest): Listening {
+    if (subscribe) return this.follow((_, signal) => this.post(subscribe, signal), onAgain);
+    return (this.standing ??= this.follow((lastEventId, signal) => this.get(lastEventId, signal), onAgain));
+  }
+
+  private follow(open: StandingStreamOptions['open'], onAgain: () => void): StandingStream {
+    const { limits, read } = this.options;
+    for (const stream of this.listening) if (stream.isOver) this.listening.delete(stream);
+    const stream = new StandingStream({ limits, read, open, onAgain, onMessage: (message) => this.onInbound(message) });
+    this.listening.add(stream);
+    return stream;
   }
 
   async close(reason: UpstreamError): Promise<void> {
     if (this.ended) return;
     this.ended = reason;
-    this.standing?.close();
+    for (const stream of this.listening) stream.close();
     if (this.sessionId === undefined) return;
     // Only a courtesy (2025-11-25, Session Management, 5): servers may refuse it, and nothing depends on it.
     const { egress, url } = this.options;
@@ -117,7 +120,7 @@ export class StreamableHttpWire implements Wire {
     );
   }
 
-  private async post(message: JsonObject, signal: AbortSignal): Promise<EgressResponse> {
+  private async post(message: JsonObject, signal: CancelSignal): Promise<EgressResponse> {
     const { egress, url, limits } = this.options;
     try {
       const response = await egress.fetch(url, {
@@ -136,7 +139,7 @@ export class StreamableHttpWire implements Wire {
     }
   }
 
-  private async get(lastEventId: string | undefined, signal: AbortSignal): Promise<EgressResponse> {
+  private async get(lastEventId: string | undefined, signal: CancelSignal): Promise<EgressResponse> {
     const { egress, url, limits } = this.options;
     const headers = this.headersFor('text/event-stream');
     if (lastEventId !== undefined) headers['last-event-id'] = lastEventId;
@@ -148,7 +151,7 @@ export class StreamableHttpWire implements Wire {
   }
 
   /** MCP 2025-11-25, Resumability: a server may end the stream early and go on with the answer on a GET. */
-  private readonly resume = (lastEventId: string, signal: AbortSignal): Promise<EgressResponse> =>
+  private readonly resume = (lastEventId: string, signal: CancelSignal): Promise<EgressResponse> =>
     this.get(lastEventId, signal);
 
   private async refused(response: EgressResponse, id?: number | string): Promise<UpstreamError> {

@@ -1,3 +1,4 @@
+import { toAbortSignal, type CancelSignal } from '../platform/cancellation.js';
 import { InMemoryTransport, type JSONRPCMessage } from '@modelcontextprotocol/server';
 import { FAILURE_REASON, FAILURE_RETRY_AFTER, type BuiltinSettings, type StartBuiltin } from './builtin-server.js';
 import type { ConnectionContext } from './connection-context.js';
@@ -5,7 +6,7 @@ import type { ReadMessage } from './credential-mask.js';
 import { isAnswer, isObject, type JsonObject, type RpcAnswer, type RpcOneWay, type RpcRequest } from './json-rpc.js';
 import { PendingAnswers } from './pending-answers.js';
 import { UpstreamError, type UpstreamReason } from './upstream.js';
-import type { Wire } from './wire.js';
+import { LISTENING, type Listening, type Wire } from './wire.js';
 import { wireFailure } from './wire-failure.js';
 
 export interface InProcessWireOptions extends Pick<ConnectionContext, 'egress' | 'limits'> {
@@ -23,17 +24,20 @@ export class InProcessWire implements Wire {
   ended: UpstreamError | null = null;
   serverTime: string | undefined;
   readonly cancelsByClosing = false;
-  onInbound: (message: JsonObject) => void = () => undefined;
+  onInbound: Wire['onInbound'] = () => undefined;
   private readonly pending = new PendingAnswers();
   private transport: InMemoryTransport | undefined;
 
   constructor(private readonly options: InProcessWireOptions) {}
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start(signal: CancelSignal): Promise<void> {
     const { start, settings, egress } = this.options;
     if (!start) throw new UpstreamError('misconfigured', 'This server does not ship with the product any more.');
     try {
-      const { server, serverTime } = await start(settings, { fetch: (...request) => egress.fetch(...request), signal });
+      const { server, serverTime } = await start(settings, {
+        fetch: (...request) => egress.fetch(...request),
+        signal: toAbortSignal(signal),
+      });
       const [ours, theirs] = InMemoryTransport.createLinkedPair();
       ours.onmessage = (message) => this.take(message);
       await server.connect(theirs);
@@ -45,7 +49,7 @@ export class InProcessWire implements Wire {
     }
   }
 
-  async exchange(request: RpcRequest, signal: AbortSignal): Promise<RpcAnswer> {
+  async exchange(request: RpcRequest, signal: CancelSignal): Promise<RpcAnswer> {
     const answer = this.pending.wait(request.id, signal);
     this.send(request).catch((error: unknown) => this.pending.fail(request.id, wireFailure(error)));
     return answer;
@@ -59,7 +63,9 @@ export class InProcessWire implements Wire {
   setProtocolVersion(): void {}
 
   /** Whatever it says comes the same way. */
-  listen(): void {}
+  listen(): Listening {
+    return LISTENING;
+  }
 
   async close(reason: UpstreamError): Promise<void> {
     if (this.ended) return;

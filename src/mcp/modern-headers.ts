@@ -4,6 +4,9 @@ export const MODERN_VERSION = '2026-07-28';
 export const PROTOCOL_VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
 export const CLIENT_INFO_KEY = 'io.modelcontextprotocol/clientInfo';
 export const CLIENT_CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
+export const SERVER_INFO_KEY = 'io.modelcontextprotocol/serverInfo';
+export const LOG_LEVEL_KEY = 'io.modelcontextprotocol/logLevel';
+export const SUBSCRIPTION_KEY = 'io.modelcontextprotocol/subscriptionId';
 
 /** Where an argument of a tool stands, and the header that repeats it: `Mcp-Param-{name}`. */
 export interface HeaderParameter {
@@ -12,7 +15,7 @@ export interface HeaderParameter {
 }
 
 // MCP 2026-07-28, Streamable HTTP, Standard Request Headers: the parameter that Mcp-Name repeats.
-const NAME_SOURCE: ReadonlyMap<string, string> = new Map([
+export const NAME_SOURCE: ReadonlyMap<string, string> = new Map([
   ['tools/call', 'name'],
   ['prompts/get', 'name'],
   ['resources/read', 'uri'],
@@ -36,10 +39,15 @@ export function modernHeaders(
   const name = source === undefined ? undefined : params[source];
   if (typeof name === 'string') headers['mcp-name'] = headerValue(name);
   for (const parameter of parameters) {
-    const value = valueText(valueAt(params.arguments, parameter.path));
+    const value = parameterText(params.arguments, parameter);
     if (value !== undefined) headers[`mcp-param-${parameter.name}`] = headerValue(value);
   }
   return headers;
+}
+
+/** What the header of a parameter repeats; undefined where the arguments have no such value. */
+export function parameterText(args: unknown, { path }: HeaderParameter): string | undefined {
+  return valueText(valueAt(args, path));
 }
 
 /** A value as an HTTP field value: as it is where that is unambiguous, else `=?base64?...?=` of its UTF-8 (same section). */
@@ -48,12 +56,39 @@ export function headerValue(value: string): string {
   return PLAIN.test(value) && !isMarked ? value : `=?base64?${Buffer.from(value, 'utf8').toString('base64')}?=`;
 }
 
+/** With its padding (RFC 4648, section 4). */
+const ENCODED = /^=\?base64\?((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)\?=$/;
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+/** What a header value stands for; null where it breaks the rules of its encoding (same section). */
+export function headerText(value: string): string | null {
+  const marked = ENCODED.exec(value)?.[1];
+  if (marked === undefined) return value.startsWith('=?base64?') && value.endsWith('?=') ? null : value;
+  try {
+    return UTF8.decode(Buffer.from(marked, 'base64'));
+  } catch {
+    return null;
+  }
+}
+
 /**
  * The `x-mcp-header` declarations of a tool's input schema. Null when they break the rules of the specification, in which
  * case a client must not offer the tool: only string, integer or boolean properties reached through `properties` alone,
  * names that are tokens and unique whatever their case. What stands deeper than 32 levels is not looked at.
  */
 export function headerParameters(inputSchema: unknown): HeaderParameter[] | null {
+  if (!isObject(inputSchema)) return readParameters(inputSchema);
+  const known = parametersOf.get(inputSchema);
+  if (known !== undefined) return known;
+  const parameters = readParameters(inputSchema);
+  parametersOf.set(inputSchema, parameters);
+  return parameters;
+}
+
+/** Definitions are read once and kept as long as their schemas are, so each is looked through once. */
+const parametersOf = new WeakMap<object, HeaderParameter[] | null>();
+
+function readParameters(inputSchema: unknown): HeaderParameter[] | null {
   const found: HeaderParameter[] = [];
   const names = new Set<string>();
   const visit = (node: unknown, path: string[], reachable: boolean): boolean => {

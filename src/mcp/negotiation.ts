@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import {
   Client,
   ProtocolError,
@@ -9,6 +10,7 @@ import {
   type Transport,
 } from '@modelcontextprotocol/client';
 import { HttpFailure, HttpRefusal } from './http-answer.js';
+import type { ClientCapabilities } from './peer.js';
 import { type Era, type ServerDescription, UpstreamError } from './upstream.js';
 import type { Wire } from './wire.js';
 
@@ -16,10 +18,11 @@ export type Negotiated = Omit<ServerDescription, 'serverTime'>;
 
 export interface NegotiationOptions {
   clientInfo: Implementation;
+  capabilities: ClientCapabilities;
   /** `legacy` goes straight to `initialize`; `auto` asks with `server/discover` first, which takes one request more. */
   mode: 'auto' | 'legacy';
   /** Ends the negotiation; its reason becomes the error. */
-  signal: AbortSignal;
+  signal: CancelSignal;
 }
 
 // The signal limits the time; the SDK's own timers would only end things with less to say.
@@ -29,7 +32,7 @@ const NO_SDK_TIMEOUT_MS = 24 * 3600 * 1000;
  * Finds out which era and version a server speaks (2026-07-28, Versioning; 2025-11-25, Lifecycle) and introduces us to it:
  * after it the wire may carry requests. The SDK client decides, over our wire, and is let go: on the path of a call it
  * would reject or strip what it does not know, and leak a listener a request (performance.md).
- * We offer no capabilities: no sampling, no roots, no elicitation. Throws UpstreamError.
+ * Throws UpstreamError.
  */
 export async function negotiate(wire: Wire, options: NegotiationOptions): Promise<Negotiated> {
   try {
@@ -41,10 +44,13 @@ export async function negotiate(wire: Wire, options: NegotiationOptions): Promis
   }
 }
 
-async function attempt(wire: Wire, { clientInfo, mode, signal }: NegotiationOptions): Promise<Negotiated> {
+async function attempt(
+  wire: Wire,
+  { clientInfo, capabilities, mode, signal }: NegotiationOptions,
+): Promise<Negotiated> {
   const transport = new NegotiationTransport(wire, signal);
   const client = new Client(clientInfo, {
-    capabilities: {},
+    capabilities: { ...capabilities },
     versionNegotiation: { mode, probe: { timeoutMs: NO_SDK_TIMEOUT_MS } },
   });
   try {
@@ -78,7 +84,7 @@ class NegotiationTransport implements Transport {
 
   constructor(
     private readonly wire: Wire,
-    private readonly signal: AbortSignal,
+    private readonly signal: CancelSignal,
   ) {}
 
   async start(): Promise<void> {}

@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StreamableHttpWire } from './http-wire.js';
 import type { ConnectionContext, Knowledge } from './connection-context.js';
@@ -38,7 +39,7 @@ export class Opening {
   }
 
   /** Rejects with what the attempt failed with, or with the reason of the signal. */
-  async wait(signal: AbortSignal): Promise<Session> {
+  async wait(signal: CancelSignal): Promise<Session> {
     this.waiting++;
     try {
       return await untilAborted(this.settled, signal);
@@ -99,7 +100,7 @@ export class Opening {
       await wire.start(this.controller.signal);
       const negotiated = await this.negotiate(wire, mode);
       this.knowledge.negotiated = negotiated;
-      return new Session(wire, negotiated, this.context.clientInfo);
+      return new Session(wire, negotiated, this.context.clientInfo, this.target.client?.capabilities);
     } catch (error) {
       const reason = error instanceof UpstreamError ? error : new UpstreamError('protocol_error', 'Connecting failed.');
       await wire.close(reason);
@@ -119,7 +120,14 @@ export class Opening {
       wire.setProtocolVersion(negotiated.protocolVersion);
       return negotiated;
     }
-    return negotiate(wire, { clientInfo: this.context.clientInfo, mode, signal: this.controller.signal });
+    const { client } = this.target;
+    return negotiate(wire, {
+      clientInfo: this.context.clientInfo,
+      // In the old era they are declared once and for all; what is not answered must not be declared.
+      capabilities: client?.takesRequests ? client.capabilities : {},
+      mode,
+      signal: this.controller.signal,
+    });
   }
 
   private wire(): Wire {
@@ -141,7 +149,7 @@ function tooSlow(): UpstreamError {
   return new UpstreamError('timeout', 'The server did not complete the handshake in time.', { mayHaveArrived: false });
 }
 
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+function untilAborted<T>(promise: Promise<T>, signal: CancelSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason as UpstreamError);
     if (signal.aborted) return abort();

@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import { answers, type JsonObject, type RpcAnswer } from './json-rpc.js';
 import { UpstreamError } from './upstream.js';
 
@@ -15,7 +16,7 @@ export class PendingAnswers {
   }
 
   /** Must be called before the request is sent. Rejects with the signal's reason when that comes first. */
-  wait(id: number | string, signal: AbortSignal): Promise<RpcAnswer> {
+  wait(id: number | string, signal: CancelSignal): Promise<RpcAnswer> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason as UpstreamError);
       const done = (): void => {

@@ -2,7 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { Masker } from './masker.js';
-import { UpstreamError, type UpstreamLimits } from './upstream.js';
+import { exhausted, UpstreamError, type UpstreamLimits } from './upstream.js';
 
 export interface ServerProcessOptions {
   command: string;
@@ -120,13 +120,18 @@ export class ServerProcess {
 }
 
 function start(command: string, args: string[], env: Record<string, string>): ChildProcessWithoutNullStreams {
+  let child: ChildProcessWithoutNullStreams;
   try {
-    return spawn(command, args, { env, cwd: tmpdir(), detached: true, shell: false, stdio: ['pipe', 'pipe', 'pipe'] });
+    child = spawn(command, args, { env, cwd: tmpdir(), detached: true, shell: false, stdio: ['pipe', 'pipe', 'pipe'] });
   } catch {
     // Node refuses NUL bytes and empty names, and quotes the value, which may be a credential.
     const text = 'The command, its arguments or its environment contain what no process can be given.';
     throw new UpstreamError('misconfigured', text, { mayHaveArrived: false });
   }
+  // Node has no streams for it when there are no file descriptors left, whatever its types say.
+  if ((child.stdout as unknown) !== undefined) return child;
+  child.once('error', () => undefined);
+  throw exhausted();
 }
 
 /** Where programs usually are, and this Node itself, as many servers are Node programs. */

@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import type { Readable } from 'node:stream';
 import type { EgressClient } from '../platform/egress/egress-client.js';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
@@ -9,7 +10,7 @@ import { statusError } from './http-answer.js';
 import { isAnswer, type JsonObject, type RpcAnswer, type RpcOneWay, type RpcRequest } from './json-rpc.js';
 import { PendingAnswers } from './pending-answers.js';
 import { UpstreamError, type UpstreamLimits } from './upstream.js';
-import type { Wire } from './wire.js';
+import { LISTENING, type Listening, type Wire } from './wire.js';
 import { parsedUrl } from '../platform/egress/parse-url.js';
 
 export interface SseWireOptions {
@@ -29,7 +30,7 @@ const NOTIFY_MS = 5_000;
 export class SseWire implements Wire {
   ended: UpstreamError | null = null;
   readonly cancelsByClosing = false;
-  onInbound: (message: JsonObject) => void = () => undefined;
+  onInbound: Wire['onInbound'] = () => undefined;
   private readonly pending = new PendingAnswers();
   private readonly abort = new AbortController();
   private stream: Readable | undefined;
@@ -46,7 +47,7 @@ export class SseWire implements Wire {
     return Number.isNaN(time) ? undefined : new Date(time).toISOString();
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start(signal: CancelSignal): Promise<void> {
     const stop = (): void => this.end(wireFailure(signal.reason));
     signal.addEventListener('abort', stop, { once: true });
     try {
@@ -62,14 +63,14 @@ export class SseWire implements Wire {
     }
   }
 
-  async exchange(request: RpcRequest, signal: AbortSignal): Promise<RpcAnswer> {
+  async exchange(request: RpcRequest, signal: CancelSignal): Promise<RpcAnswer> {
     const answer = this.pending.wait(request.id, signal);
     // The answer may come before the POST is answered, and a POST that fails means that none will come.
     this.post(request, signal).catch((error: unknown) => this.pending.fail(request.id, wireFailure(error, signal)));
     return answer;
   }
 
-  async notify(message: RpcOneWay, signal?: AbortSignal): Promise<void> {
+  async notify(message: RpcOneWay, signal?: CancelSignal): Promise<void> {
     await this.post(message, signal ?? AbortSignal.timeout(NOTIFY_MS));
   }
 
@@ -77,13 +78,15 @@ export class SseWire implements Wire {
   setProtocolVersion(): void {}
 
   /** Everything comes on the one stream anyway. */
-  listen(): void {}
+  listen(): Listening {
+    return LISTENING;
+  }
 
   async close(reason: UpstreamError): Promise<void> {
     this.end(reason);
   }
 
-  private async post(message: JsonObject, signal: AbortSignal): Promise<void> {
+  private async post(message: JsonObject, signal: CancelSignal): Promise<void> {
     if (this.ended) throw this.ended;
     if (this.endpoint === undefined)
       throw new UpstreamError('protocol_error', 'The server gave no address for messages.');
@@ -98,7 +101,7 @@ export class SseWire implements Wire {
     method: string,
     url: string,
     body: string | undefined,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<EgressResponse> {
     const { egress, headers, limits } = this.options;
     const own: Record<string, string> =

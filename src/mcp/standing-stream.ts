@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import type { Readable } from 'node:stream';
 import type { EgressResponse } from '../platform/egress/egress-response.js';
 import { wireFailure } from './wire-failure.js';
@@ -6,12 +7,15 @@ import { EventStreamParser } from './event-stream.js';
 import { FloodGuard } from './flood-guard.js';
 import { isAnswer, type JsonObject } from './json-rpc.js';
 import type { UpstreamLimits } from './upstream.js';
+import type { Listening } from './wire.js';
 
 export interface StandingStreamOptions {
   limits: UpstreamLimits;
   read: ReadMessage;
-  open: (lastEventId: string | undefined, signal: AbortSignal) => Promise<EgressResponse>;
+  open: (lastEventId: string | undefined, signal: CancelSignal) => Promise<EgressResponse>;
   onMessage: (message: JsonObject) => void;
+  /** Open again after it broke. */
+  onAgain: () => void;
 }
 
 const MAX_RETRY_MS = 30_000;
@@ -23,20 +27,27 @@ const SETTLED_MS = 60_000;
  * 2026-07-28), for as long as its session lives. Nothing depends on it, so it never fails anything: a server that
  * refuses it (4xx, as 405 where there is none) is left alone, other breaks are tried again with growing waits.
  */
-export class StandingStream {
+export class StandingStream implements Listening {
+  isOver = false;
+  readonly opened: Promise<boolean>;
+  private settle: (isOpen: boolean) => void = () => undefined;
   private readonly abort = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private stream: Readable | undefined;
   private lastEventId: string | undefined;
   private retryMs: number;
   private failures = 0;
+  private isOpened = false;
 
   constructor(private readonly options: StandingStreamOptions) {
     this.retryMs = options.limits.standingRetryMs;
+    this.opened = new Promise((resolve) => (this.settle = resolve));
     void this.run();
   }
 
   close(): void {
+    this.isOver = true;
+    this.settle(false);
     this.abort.abort();
     clearTimeout(this.timer);
     this.stream?.destroy();
@@ -50,7 +61,8 @@ export class StandingStream {
     } catch {
       // Whatever it was, the remedy is the same: try again later.
     }
-    if (!wanted || this.abort.signal.aborted) return;
+    if (!wanted) this.isOver = true;
+    if (!wanted || this.abort.signal.aborted) return this.settle(false);
     this.failures = Date.now() - started > SETTLED_MS ? 0 : this.failures + 1;
     const wait = Math.min(this.retryMs * 2 ** Math.min(this.failures, 10), MAX_RETRY_MS);
     this.timer = setTimeout(() => void this.run(), wait);
@@ -64,6 +76,9 @@ export class StandingStream {
     const stream = response.takeStream();
     if (!stream) return false;
     this.stream = stream;
+    this.settle(true);
+    if (this.isOpened) this.options.onAgain();
+    this.isOpened = true;
     await this.read(stream);
     return true;
   }

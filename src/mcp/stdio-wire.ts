@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import type { JsonObject, RpcAnswer, RpcOneWay, RpcRequest } from './json-rpc.js';
 import { isAnswer } from './json-rpc.js';
 import type { ReadMessage } from './credential-mask.js';
@@ -6,7 +7,7 @@ import { LineReader, type LongLine } from './line-reader.js';
 import { PendingAnswers } from './pending-answers.js';
 import { ServerProcess } from './server-process.js';
 import { UpstreamError, type UpstreamLimits } from './upstream.js';
-import type { Wire } from './wire.js';
+import { LISTENING, type Listening, type ListenRequest, type Wire } from './wire.js';
 
 export interface StdioWireOptions {
   command: string;
@@ -24,7 +25,7 @@ export class StdioWire implements Wire {
   ended: UpstreamError | null = null;
   readonly cancelsByClosing = false;
   readonly serverTime = undefined;
-  onInbound: (message: JsonObject) => void = () => undefined;
+  onInbound: Wire['onInbound'] = () => undefined;
   private readonly pending = new PendingAnswers();
   private process: ServerProcess | undefined;
   private readonly guard: FloodGuard;
@@ -33,7 +34,7 @@ export class StdioWire implements Wire {
     this.guard = new FloodGuard(options.limits);
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start(signal: CancelSignal): Promise<void> {
     const { limits } = this.options;
     const reader = new LineReader(
       limits.maxMessageBytes,
@@ -56,7 +57,7 @@ export class StdioWire implements Wire {
     await process.spawned;
   }
 
-  async exchange(request: RpcRequest, signal: AbortSignal): Promise<RpcAnswer> {
+  async exchange(request: RpcRequest, signal: CancelSignal): Promise<RpcAnswer> {
     const answer = this.pending.wait(request.id, signal);
     try {
       this.write(request);
@@ -74,9 +75,13 @@ export class StdioWire implements Wire {
   setProtocolVersion(): void {}
 
   /** Everything comes on stdout anyway; 2026-07-28 wants to be asked. */
-  listen({ subscribe }: { subscribe: RpcRequest | null }): void {
+  listen({ subscribe }: ListenRequest): Listening {
+    if (!subscribe) return LISTENING;
     // A failure shows with the next call.
-    if (subscribe) this.notify(subscribe).catch(() => undefined);
+    this.notify(subscribe).catch(() => undefined);
+    const params = { requestId: subscribe.id };
+    const cancel = { jsonrpc: '2.0', method: 'notifications/cancelled', params } as const;
+    return { ...LISTENING, close: () => void this.notify(cancel).catch(() => undefined) };
   }
 
   async close(reason: UpstreamError): Promise<void> {

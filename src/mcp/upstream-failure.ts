@@ -18,7 +18,7 @@ export function upstreamFailure(error: unknown): unknown {
   const code = CODE_OF_REASON[error.reason] ?? 'upstream_error';
   const passing = code === 'upstream_busy' || code === 'circuit_open' || code === 'unavailable';
   const details: Record<string, unknown> = { reason: error.reason };
-  if (error.rpc) details.upstream = { code: error.rpc.code, message: error.rpc.message };
+  if (error.rpc) details.upstream = error.rpc;
   return new DomainError(
     code,
     error.message,

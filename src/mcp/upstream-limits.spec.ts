@@ -31,6 +31,20 @@ describe('the queue', () => {
     // Waiting counts: those in the queue never had their turn in time.
     expect(reasons).toEqual([...Array<string>(3).fill('timeout'), ...Array<string>(7).fill('busy')]);
     expect(pool.statistics()).toMatchObject({ inFlight: 0, queued: 0 });
+    expect(harness.waits).toHaveLength(4);
+  });
+
+  it('has an end for all connections of an organization together, and none for those of another', async () => {
+    const upstream = await harness.running(startHostile());
+    const pool = harness.pool({ requestsPerConnection: 1, requestsPerOrganization: 2, queuePerOrganization: 3 });
+    const target = (connectionId: string, organizationId = 'one'): UpstreamTarget =>
+      targetOf(upstream, { connectionId, organizationId, timeoutMs: 1_500 });
+    const calls = ['a', 'a', 'b', 'b', 'c', 'c'].map((connection) => settled(call(pool, target(connection), 'hang')));
+    await until(() => pool.statistics().queued === 3);
+    await expect(call(pool, target('d'), 'hang')).rejects.toMatchObject({ reason: 'busy' });
+    await expect(call(pool, target('e', 'two'), 'echo')).resolves.toMatchObject({ content: expect.anything() });
+    await Promise.all(calls);
+    expect(pool.statistics()).toMatchObject({ inFlight: 0, queued: 0 });
   });
 
   it('is left at once by a call that is cancelled', async () => {

@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import type { Implementation } from '@modelcontextprotocol/client';
 import type { EgressClient } from '../platform/egress/egress-client.js';
 import type { BuiltinServers } from './builtin-server.js';
@@ -8,6 +9,7 @@ import { Connection } from './connection.js';
 import { Gate } from './gate.js';
 import type { JsonObject } from './json-rpc.js';
 import { LISTS, readAllPages, type Listing, type ListMethod } from './listing.js';
+import { ResourceWatches, type WatchRequest } from './resource-watches.js';
 import type { SessionResult } from './session.js';
 import {
   DEFAULT_LIMITS,
@@ -27,6 +29,8 @@ export interface UpstreamPoolOptions {
   limits?: Partial<UpstreamLimits>;
   /** Milliseconds since whenever; for tests of the circuit. */
   now?: () => number;
+  /** Told of each request that had to wait for its turn, in seconds, when its wait is over, whatever its end. */
+  queued?: { observe(seconds: number): void };
   /** A live session heard that a list of its server changed; repeated at most every `listChangedMs`. */
   onListChanged?: (connectionId: string, what: ListChange) => void;
   log?: Log;
@@ -61,6 +65,7 @@ export class UpstreamPool {
   private readonly now: () => number;
   private readonly gate: Gate;
   private readonly runner: CallRunner;
+  private readonly watches: ResourceWatches;
   private readonly connections = new Map<string, Connection>();
   private readonly sweeper: NodeJS.Timeout;
 
@@ -68,7 +73,13 @@ export class UpstreamPool {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.now = options.now ?? Date.now;
     this.gate = new Gate(this.limits);
-    this.runner = new CallRunner(this.limits, this.gate, (target) => this.connectionOf(target), options.log);
+    this.runner = new CallRunner(this.limits, this.gate, (target) => this.connectionOf(target), options);
+    this.watches = new ResourceWatches(
+      this.limits,
+      this.runner,
+      (target, session) => this.connectionOf(target).discard(session),
+      (message, fields) => this.options.log?.(message, fields),
+    );
     const interval = Math.min(30_000, Math.max(20, this.limits.sessionIdleMs / 4));
     this.sweeper = setInterval(() => this.sweep(), interval).unref();
   }
@@ -80,8 +91,11 @@ export class UpstreamPool {
     params: object,
     options: RequestOptions = {},
   ): Promise<unknown> {
+    const { ifOffered } = options;
     const { result } = await this.runner.run(target, options.signal, (session, clock) =>
-      this.runner.send(session, clock, method, params, options),
+      ifOffered && session.negotiated.capabilities[ifOffered.capability] === undefined
+        ? Promise.resolve({ result: ifOffered.otherwise, bytes: 0 })
+        : this.runner.send(session, clock, method, params, options),
     );
     return result;
   }
@@ -90,7 +104,7 @@ export class UpstreamPool {
   async list(
     target: UpstreamTarget,
     method: ListMethod,
-    options: { signal?: AbortSignal; onPage?: (itemsSoFar: number) => void } = {},
+    options: { signal?: CancelSignal; onPage?: (itemsSoFar: number) => void } = {},
   ): Promise<Listing> {
     const { capability, items } = LISTS[method];
     const fetchPage = (params: JsonObject): Promise<SessionResult> =>
@@ -107,8 +121,16 @@ export class UpstreamPool {
     }
   }
 
+  /**
+   * Has a resource watched until the function that it resolves with is called. Null where the server does not offer that. Rejects with
+   * UpstreamError only.
+   */
+  watch(request: WatchRequest): Promise<(() => void) | null> {
+    return this.watches.watch(request);
+  }
+
   /** What the server said of itself when the session was opened, which happens now if there is none. */
-  describe(target: UpstreamTarget, options: { signal?: AbortSignal } = {}): Promise<ServerDescription> {
+  describe(target: UpstreamTarget, options: { signal?: CancelSignal } = {}): Promise<ServerDescription> {
     return this.runner.run(target, options.signal, async (session) => session.describe());
   }
 
@@ -116,7 +138,7 @@ export class UpstreamPool {
    * The same through a new session that is closed again: whether it works now. Passes by queue and open circuit;
    * success closes the circuit.
    */
-  probe(target: UpstreamTarget, options: { signal?: AbortSignal } = {}): Promise<ServerDescription> {
+  probe(target: UpstreamTarget, options: { signal?: CancelSignal } = {}): Promise<ServerDescription> {
     return this.runner.timed(target, options.signal, async (clock) => {
       clock.stage = 'connecting';
       const connection = this.connectionOf(target);
@@ -125,6 +147,11 @@ export class UpstreamPool {
       void session.close(new UpstreamError('closed', 'The connection test is over.'));
       return session.describe();
     });
+  }
+
+  /** What was found out elsewhere: a server answers again, or does not, which opens its circuit. */
+  hear(connectionId: string, answers: boolean): void {
+    this.connections.get(connectionId)?.circuit.hear(answers);
   }
 
   /** Ends all calls and sessions of a connection (`closed`) and forgets what was learned about it. */
@@ -139,6 +166,7 @@ export class UpstreamPool {
   /** Ends everything; later requests are refused with `closed`. Resolves when the sessions and their processes have ended. */
   async close(): Promise<void> {
     this.runner.refuse();
+    this.watches.close();
     clearInterval(this.sweeper);
     const ids = new Set([...this.connections.keys(), ...this.runner.connectionsInUse()]);
     await Promise.all([...ids].map((id) => this.closeConnection(id)));
@@ -167,7 +195,7 @@ export class UpstreamPool {
       limits: this.limits,
       clientInfo: this.options.clientInfo,
       now: this.now,
-      onListChanged: (id, what) => this.options.onListChanged?.(id, what),
+      onListChanged: (changed, what) => this.options.onListChanged?.(changed, what),
       log: (message, fields) => this.options.log?.(message, fields),
     });
     this.connections.set(target.connectionId, connection);

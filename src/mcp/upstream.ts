@@ -10,6 +10,9 @@ export type UpstreamTransport = (
   | { type: 'builtin'; provider: string; settings: BuiltinSettings }
 ) & { secrets?: readonly string[] };
 
+/** What a client can do for a server in the course of a request, by the names of the protocol. */
+export type ClientCapabilities = Readonly<Record<string, unknown>>;
+
 export interface UpstreamTarget {
   /** Limits, sessions and the circuit are per connection. */
   connectionId: string;
@@ -20,6 +23,8 @@ export interface UpstreamTarget {
   /** Sessions are kept apart by principal; one constant for servers that keep no state. */
   principal: string;
   transport: UpstreamTransport;
+  /** What is declared of the client on whose behalf it is; nothing where left out. Sessions are kept apart by it. */
+  client?: { capabilities: ClientCapabilities; takesRequests: boolean };
   /** Milliseconds for a whole call, queueing included. Progress starts it anew, up to `maxCallMs` in all. */
   timeoutMs: number;
 }
@@ -35,30 +40,32 @@ export interface UpstreamTarget {
  * - `timeout`, `too_large`, `cancelled` (by the caller), `process_failed` (stdio)
  * - `busy` queue full or no turn in time; `circuit_open`; `closed` the pool or the connection is being closed
  */
-export type UpstreamReason =
-  | 'address_refused'
-  | 'misconfigured'
-  | 'unreachable'
-  | 'connection_refused'
-  | 'connection_lost'
-  | 'tls'
-  | 'redirect_refused'
-  | 'unauthorized'
-  | 'forbidden'
-  | 'rate_limited'
-  | 'rejected'
-  | 'server_error'
-  | 'not_mcp'
-  | 'protocol_error'
-  | 'rpc_error'
-  | 'session_lost'
-  | 'timeout'
-  | 'too_large'
-  | 'cancelled'
-  | 'process_failed'
-  | 'busy'
-  | 'circuit_open'
-  | 'closed';
+export const UPSTREAM_REASONS = [
+  'address_refused',
+  'misconfigured',
+  'unreachable',
+  'connection_refused',
+  'connection_lost',
+  'tls',
+  'redirect_refused',
+  'unauthorized',
+  'forbidden',
+  'rate_limited',
+  'rejected',
+  'server_error',
+  'not_mcp',
+  'protocol_error',
+  'rpc_error',
+  'session_lost',
+  'timeout',
+  'too_large',
+  'cancelled',
+  'process_failed',
+  'busy',
+  'circuit_open',
+  'closed',
+] as const;
+export type UpstreamReason = (typeof UPSTREAM_REASONS)[number];
 
 export interface RpcError {
   code: number;
@@ -100,6 +107,12 @@ export class UpstreamError extends Error {
   }
 }
 
+/** Our own trouble, and not the server's: its circuit has nothing to do with it. */
+export function exhausted(): UpstreamError {
+  const text = 'This process has no free file descriptors or ports: try again shortly.';
+  return new UpstreamError('busy', text, { retryAfterSeconds: 1, mayHaveArrived: false });
+}
+
 export type Era = 'legacy' | 'modern';
 
 /** What a server said about itself. `legacy`: 2025-11-25 and older, with initialize; `modern`: 2026-07-28, stateless. */
@@ -127,6 +140,8 @@ export interface UpstreamLimits {
   requestsPerConnection: number;
   queuePerConnection: number;
   requestsPerOrganization: number;
+  /** Of all its connections: what waits of one organization must not fill the process. */
+  queuePerOrganization: number;
   sessionsPerConnection: number;
   /** Milliseconds after which a session that nobody uses is closed. */
   sessionIdleMs: number;
@@ -159,6 +174,7 @@ export const DEFAULT_LIMITS: UpstreamLimits = {
   requestsPerConnection: 10,
   queuePerConnection: 100,
   requestsPerOrganization: 50,
+  queuePerOrganization: 300,
   sessionsPerConnection: 50,
   sessionIdleMs: 300_000,
   circuitFailures: 5,

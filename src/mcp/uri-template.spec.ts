@@ -1,4 +1,4 @@
-import { isExpansionOf } from './uri-template.js';
+import { expanded, isExpansionOf, variablesOf } from './uri-template.js';
 
 describe('URI templates (RFC 6570)', () => {
   it.each([
@@ -44,4 +44,24 @@ describe('URI templates (RFC 6570)', () => {
       expect(performance.now() - started).toBeLessThan(500);
     },
   );
+});
+
+describe('what a template expands to', () => {
+  const expand = (template: string, values: Record<string, string>): string | null =>
+    expanded(template, (name) => values[name] ?? '');
+
+  it.each([
+    ['a://{owner}/{repo}', 'a://acme/my%20app'],
+    ['a://{+repo}{?owner,repo}', 'a://my%20app?owner=acme&repo=my%20app'],
+    ['a:{/owner,repo*}{#owner}', 'a:/acme/my%20app#acme'],
+    ['a:{.owner}{;repo}{owner:3}', 'a:.acme;repo=my%20appacme'],
+  ])('is that of RFC 6570: %s', (template, expansion) => {
+    expect(expand(template, { owner: 'acme', repo: 'my app' })).toBe(expansion);
+    expect(variablesOf(template)).toEqual(expect.arrayContaining(['owner', 'repo']));
+    expect(isExpansionOf(template, expansion)).toBe(true);
+  });
+
+  it('is nothing where a value is no text', () => {
+    expect(expand('a://{owner}', { owner: '\ud800' })).toBeNull();
+  });
 });

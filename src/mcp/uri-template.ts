@@ -3,6 +3,48 @@ import { LRUCache } from 'lru-cache';
 const EXPRESSION = /\{([+#./;?&]?)([^{}]*)\}/g;
 const MOST_EXPRESSIONS = 16;
 
+// RFC 6570, appendix A: what stands before the values of an expression, between them, whether they are named, and which characters stay.
+const PLAIN = { first: '', between: ',', isNamed: false, isReserved: false };
+const WRITTEN: Record<string, typeof PLAIN> = {
+  '': PLAIN,
+  '+': { first: '', between: ',', isNamed: false, isReserved: true },
+  '#': { first: '#', between: ',', isNamed: false, isReserved: true },
+  '.': { first: '.', between: '.', isNamed: false, isReserved: false },
+  '/': { first: '/', between: '/', isNamed: false, isReserved: false },
+  ';': { first: ';', between: ';', isNamed: true, isReserved: false },
+  '?': { first: '?', between: '&', isNamed: true, isReserved: false },
+  '&': { first: '&', between: '&', isNamed: true, isReserved: false },
+};
+
+/** The names of the variables of an RFC 6570 template. */
+export function variablesOf(template: string): string[] {
+  return [...template.matchAll(EXPRESSION)].flatMap(([, , names = '']) => names.split(',').map(bareName));
+}
+
+/** The expansion with a text for each variable; null where one can't be written in a URI. */
+export function expanded(template: string, valueOf: (name: string) => string): string | null {
+  try {
+    return template.replaceAll(EXPRESSION, (_, operator: string, names: string) => {
+      const { first, between, isNamed, isReserved } = WRITTEN[operator] ?? PLAIN;
+      const values = names.split(',').map((name) => {
+        const value = valueOf(bareName(name));
+        const text = isReserved ? encodeURI(value) : encodeURIComponent(value);
+        return isNamed ? `${bareName(name)}=${text}` : text;
+      });
+      return first + values.join(between);
+    });
+  } catch (error) {
+    // Half of a surrogate pair.
+    if (error instanceof URIError) return null;
+    throw error;
+  }
+}
+
+/** Without a modifier: all of a value is meant. */
+function bareName(name: string): string {
+  return name.replace(/(\*|:\d+)$/, '').trim();
+}
+
 /** What one expression can expand to: nothing where it is optional; else its first character, if it has one, and what follows. */
 interface Expression {
   first: string | null;

@@ -1,5 +1,7 @@
+import type { CancelSignal } from '../platform/cancellation.js';
 import { EgressError, type EgressFailure } from '../platform/egress/egress-error.js';
-import { UpstreamError, type UpstreamReason } from './upstream.js';
+import { isExhaustion } from '../platform/process-limits.js';
+import { exhausted, UpstreamError, type UpstreamReason } from './upstream.js';
 
 const REASONS: Record<EgressFailure, UpstreamReason> = {
   invalid_url: 'misconfigured',
@@ -36,9 +38,10 @@ const NEVER_LEFT_CODES: ReadonlySet<string> = new Set([
  * What a failed exchange means to the caller. A signal that was aborted wins: its reason says who ended the call.
  * The messages of EgressErrors name at most the origin, so they may be passed on.
  */
-export function wireFailure(error: unknown, signal?: AbortSignal): UpstreamError {
+export function wireFailure(error: unknown, signal?: CancelSignal): UpstreamError {
   if (signal?.aborted && signal.reason instanceof UpstreamError) return signal.reason;
   if (error instanceof UpstreamError) return error;
+  if (error instanceof EgressError && isExhaustion(error)) return exhausted();
   if (!(error instanceof EgressError)) return new UpstreamError('unreachable', 'The exchange with the server failed.');
   const neverLeft = NEVER_LEFT.has(error.reason) || NEVER_LEFT_CODES.has(error.code ?? '');
   const reason = error.code === 'UND_ERR_CONNECT_TIMEOUT' ? 'unreachable' : REASONS[error.reason];

@@ -1,3 +1,4 @@
+import { AgentGatewayModule } from './agent-gateway/agent-gateway.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { ConnectionsModule } from './connections/connections.module.js';
 import { DiscoveryModule } from './discovery/discovery.module.js';
@@ -23,5 +24,6 @@ export const MODULES = [
   UsageModule,
   ToolsModule,
   MappingsModule,
+  AgentGatewayModule,
   RealtimeModule,
 ];

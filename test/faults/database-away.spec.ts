@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,7 +29,6 @@ describe('a PostgreSQL that is paused', () => {
   let load: Promise<unknown> = Promise.resolve();
 
   beforeAll(async () => {
-    execFileSync('npx', ['nest', 'build'], { stdio: 'ignore' });
     folder = mkdtempSync(join(tmpdir(), 'mcp-control-plane-away-'));
     product = await Product.start(folder);
     const [password, port] = ['password', 'port'].map((name) => readFileSync(join(folder, 'postgres', name), 'utf8'));

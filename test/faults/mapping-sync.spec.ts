@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomOf, seeds } from '../support/ledger-faults.js';
-import { LedgerWorld } from '../support/ledger-world.js';
+import { eventually, LedgerWorld } from '../support/ledger-world.js';
 import type { Product } from '../support/product.js';
 import { startOldEra, type OldEraUpstream } from '../support/upstreams/old-era.js';
 
@@ -178,13 +178,19 @@ describe('a sync of many items', () => {
     await second.end('SIGTERM');
     trouble = async (from) => (from === 2_000 ? sleep(2_000).then(() => undefined) : undefined);
     const sync = await begin(world.product);
-    await sleep(1_000);
+    await eventually(
+      () => world.query('SELECT FROM mapping_syncs WHERE id = $1 AND items_synced > 0', [sync]),
+      ({ length }) => length === 1,
+    );
     process.kill(world.product.pid, 'SIGSTOP');
-    await second.start();
-    trouble = null;
-    expect(await ended(sync)).toMatchObject({ status: 'completed', items_synced: ITEMS });
-    await expectIdentical();
-    process.kill(world.product.pid, 'SIGCONT');
+    try {
+      await second.start();
+      trouble = null;
+      expect(await ended(sync)).toMatchObject({ status: 'completed', items_synced: ITEMS });
+      await expectIdentical();
+    } finally {
+      process.kill(world.product.pid, 'SIGCONT');
+    }
     await sleep(3_000);
     await expectIdentical();
     await expectToldAll();

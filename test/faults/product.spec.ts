@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,7 +16,6 @@ describe('the running product', () => {
   let good: OldEraUpstream;
   let many: HostileUpstream;
   beforeAll(async () => {
-    execFileSync('npx', ['nest', 'build'], { stdio: 'ignore' });
     folder = mkdtempSync(join(tmpdir(), 'mcp-control-plane-faults-'));
     [good, many] = await Promise.all([
       startOldEra(),

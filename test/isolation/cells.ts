@@ -27,6 +27,8 @@ export interface Case {
   operatorSeesInstallation?: boolean;
   /** Of no organization: nobody's foreign id. */
   belongsToAll?: boolean;
+  /** The door of a workspace: to a token of another one it is shut, as to no token at all. */
+  isDoor?: boolean;
   /** Ends the session or the password it is called with, so somebody else has to call it. */
   endsSession?: boolean;
 }
@@ -89,6 +91,7 @@ function expectation(each: Case, role: Role, position: Position | null, kind: Ki
     const needsWorkspace = position?.place === 'header' && !SEE_WORKSPACE.includes(role);
     return [needsWorkspace ? 404 : own];
   }
+  if (each.isDoor && role === 'agent') return [401];
   if (kind === 'sibling') return siblingExpectation(position, own);
   switch (position?.place) {
     case 'filter':

@@ -135,6 +135,7 @@ export const CONNECTION_ROWS: Rows = {
       fresh: newConnection,
     },
   ],
+  [`GET /${CONNECTIONS}/:id/health`]: [{ ids: [id, cursor(ID.check)], answers: read, rowsFor: USERS }],
   [`POST /${CONNECTIONS}/:id/test`]: [{ ids: [id], answers: edit(200) }],
   [`POST /${CONNECTIONS}/:id/discover`]: [{ ids: [id], answers: edit(200), rest: () => ({}) }],
   [`GET /${CONNECTIONS}/:id/discoveries`]: [{ ids: [id, cursor(ID.run)], answers: read, rowsFor: USERS }],

@@ -35,6 +35,7 @@ export const ID = {
   serverType: { ...integers, own: (side) => side.serverType },
   connection: { ...uuids, own: (side) => side.connection },
   run: { ...uuids, own: (side) => side.run },
+  check: { ...uuids, own: (side) => side.check },
   review: { ...integers, own: (side) => side.review },
   resource: { ...integers, own: (side) => side.resource, sibling: (side) => side.loneResource },
   parent: { ...integers, own: (side) => side.parent },

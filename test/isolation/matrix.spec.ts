@@ -26,6 +26,7 @@ const PUBLIC = [
   'GET /metrics',
   'POST /api/v1/auth/login',
   'POST /api/v1/auth/refresh',
+  'GET /.well-known/oauth-protected-resource/mcp/workspaces/:workspace',
   'GET /docs',
   'GET /docs-json',
   'GET /docs-yaml',
@@ -37,7 +38,9 @@ const PUBLIC = [
   'GET /docs/index.html',
   'GET /docs/swagger-ui-init.js',
 ];
-const NAMED = [...ROUTES, ...PUBLIC];
+/** They take the session of one client: see the test of sessions. */
+const OF_SESSIONS = ['GET /mcp/workspaces/:workspace', 'DELETE /mcp/workspaces/:workspace'];
+const NAMED = [...ROUTES, ...PUBLIC, ...OF_SESSIONS];
 const CELLS = new Map<string, Cell[]>(
   TABLES.flatMap((table) => Object.entries(table)).map(([route, cases]) => [
     route,
@@ -206,6 +209,26 @@ describe('two organizations with the same names', () => {
     const members = `/api/v1/workspaces/${side.workspace}/members/`;
     expectError(await client.delete(`${members}${other.colleague.id}/`), 404, 'resource_not_found');
     expectError(await client.delete(`${tokensOf(side)}${other.token}/`), 404, 'resource_not_found');
+  });
+
+  it('know nothing of each other’s sessions at the doors of their workspaces', async () => {
+    const [side, other] = world.sides;
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'matrix', version: '1' } };
+    const body = { jsonrpc: '2.0', id: 1, method: 'initialize', params };
+    const door = `/mcp/workspaces/${side.workspace}`;
+    const opened = await side.actors.agent.post(door, body);
+    const headers = { 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' };
+    for (const method of ['GET', 'DELETE'])
+      for (const [client, path, status] of [
+        [app.anonymous, door, 401],
+        [other.actors.agent, door, 401],
+        [other.actors.owner, door, 404],
+        [other.actors.agent, `/mcp/workspaces/${other.workspace}`, 404],
+        // In the same workspace, and not its own.
+        [side.actors.owner, door, 404],
+      ] as const)
+        expect((await client.send(method, path, undefined, headers)).status).toBe(status);
+    expect((await side.actors.agent.send('DELETE', door, undefined, headers)).status).toBe(204);
   });
 
   it('open a WebSocket to those who may hear of the connection', async () => {

@@ -9,6 +9,7 @@ import type { Side, World } from './world.js';
 const AT_ONCE = 8;
 const ERRORS: Record<number, readonly string[]> = {
   400: ['validation_failed'],
+  401: ['unauthorized'],
   403: ['forbidden', 'access_denied'],
   404: ['resource_not_found'],
 };

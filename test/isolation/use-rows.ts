@@ -116,6 +116,19 @@ export const USE_ROWS: Rows = {
     { ids: [grant, body('resource_id', ID.resource)], answers: editGrants(200), fresh: newGrant },
   ],
   [`GET /${ACCESS}/:id/resources`]: [{ ids: [grant, cursor(ID.resource)], answers: use, rowsFor: GRANTED }],
+  'POST /mcp/workspaces/:workspace': [
+    {
+      ids: [path('workspace', ID.workspace)],
+      answers: who(404, 200, 404, 200, 200, 200),
+      isDoor: true,
+      rest: () => ({
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'initialize',
+        params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'matrix', version: '1' } },
+      }),
+    },
+  ],
   [`GET /${ACCESS}/:id/effective`]: [{ ids: [grant], answers: use }],
   [`POST /${ACCESS}/:id/check`]: [
     { title: 'of a tool', ids: [grant, body('tool', ID.tool)], answers: use },

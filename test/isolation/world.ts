@@ -60,6 +60,8 @@ export interface Side {
   annexMapping: number;
   token: string;
   run: string;
+  /** Of the connection. */
+  check: string;
   /** Of a changed tool of the second connection: pending. */
   review: number;
   /** Of the agent, in the workspace. */
@@ -204,6 +206,7 @@ type Discovered = Pick<
   | 'annexGrant'
   | 'listing'
   | 'run'
+  | 'check'
   | 'review'
 >;
 
@@ -239,6 +242,8 @@ async function connectAndGrant(ground: Ground): Promise<Discovered> {
     return (await made(owner.post('/api/v1/mcp/workspace-access/', { ...body, ...more }))).id as number;
   };
   const [run] = await made(owner.get(`${CONNECTIONS}${shared.id}/discoveries/`));
+  await made(owner.post(`${CONNECTIONS}${shared.id}/test/`));
+  const [check] = await made(owner.get(`${CONNECTIONS}${shared.id}/health/`));
   return {
     serverType: Number(type.id),
     connection: shared.id,
@@ -255,6 +260,7 @@ async function connectAndGrant(ground: Ground): Promise<Discovered> {
     annexGrant: await grant(annex, lone.id),
     listing: idOf(`tool://${shared.server_id}/other`),
     run: run.id,
+    check: check.id,
     review: pending.id,
   };
 }

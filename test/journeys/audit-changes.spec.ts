@@ -87,9 +87,12 @@ describe('the audit trail of changes', () => {
     const parts = tables.map(({ name }) => `SELECT '${name}' AS name FROM "${name}" WHERE xmin::text = $1`);
     return (await stage.app.query<{ name: string }>(parts.join(' UNION '), [transaction])).map(({ name }) => name);
   }
-  async function send(method: string, { by, client = by.client, path, body }: Call): Promise<[Answer, string]> {
+  async function send(
+    method: string,
+    { by, client = by.client, path, body, headers }: Call,
+  ): Promise<[Answer, string]> {
     const requestId = randomUUID();
-    return [await client.send(method, path, body, { 'x-request-id': requestId }), requestId];
+    return [await client.send(method, path, body, { ...headers, 'x-request-id': requestId }), requestId];
   }
 
   it('has a row for every route that may change something', () => {

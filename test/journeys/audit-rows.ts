@@ -37,6 +37,7 @@ export interface Call {
   client?: ApiClient;
   path: string;
   body?: object;
+  headers?: Record<string, string>;
   records: (answer: Answer['body']) => Expected[];
 }
 
@@ -585,7 +586,14 @@ const MAPPING_ROWS: Rows = {
   ],
 };
 
-/** Calls are in the ledger of calls, a check changes nothing, and a ticket is gone in a minute. */
+const initialize = {
+  jsonrpc: '2.0',
+  id: 1,
+  method: 'initialize',
+  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'audit', version: '1' } },
+};
+
+/** Calls are in the ledger of calls, a session is remembered nowhere, a check changes nothing, and a ticket is gone in a minute. */
 const NOTHING_CHANGED: Rows = {
   'POST /api/v1/mcp/ws-tickets': [
     async ({ owner }) => ({ by: owner, path: `${V1}/mcp/ws-tickets/`, records: () => [] }),
@@ -618,6 +626,21 @@ const NOTHING_CHANGED: Rows = {
       path: `${MAPPINGS}${await newMapping(stage)}/preview`,
       records: () => [],
     }),
+  ],
+  'POST /mcp/workspaces/:workspace': [
+    async ({ owner, tenant }) => ({
+      by: owner,
+      path: `/mcp/workspaces/${tenant.workspace}`,
+      body: initialize,
+      records: () => [],
+    }),
+  ],
+  'DELETE /mcp/workspaces/:workspace': [
+    async ({ owner, tenant }) => {
+      const path = `/mcp/workspaces/${tenant.workspace}`;
+      const { headers } = await owner.client.post(path, initialize);
+      return { by: owner, path, headers: { 'mcp-session-id': headers.get('mcp-session-id') ?? '' }, records: () => [] };
+    },
   ],
   'POST /api/v1/mcp/workspace-access/:id/check': [
     async (stage) => ({

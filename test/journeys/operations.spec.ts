@@ -1,17 +1,29 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import pg from 'pg';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DataSource } from 'typeorm';
 import { openApiDocument } from '../../src/bootstrap.js';
 import { startApp, type TestApp } from '../support/app.js';
 import { expectError } from '../support/contract.js';
+import type { Upstream } from '../support/upstreams/http-server.js';
+import { startOldEra } from '../support/upstreams/old-era.js';
 
 describe('running the product', () => {
   let app: TestApp;
+  let upstream: Upstream;
   beforeAll(async () => {
     app = await startApp({ CORS_ORIGINS: 'https://app.example.com' });
+    upstream = await startOldEra();
   });
-  afterAll(() => app.close());
+  afterAll(async () => {
+    await app.close();
+    await upstream.close();
+  });
 
   it('says that it lives and is ready, and counts what it does, without a token', async () => {
     expect((await app.anonymous.get('/health/live')).body).toEqual({ status: 'live' });
@@ -21,7 +33,63 @@ describe('running the product', () => {
     expect(metrics.text).toMatch(
       /http_request_duration_seconds_count\{method="POST",route="\/api\/v1\/auth\/login",status="200"\} \d+/,
     );
-    expect(metrics.text).not.toContain('Default');
+    expect(metrics.text).toContain(`control_plane_build_info{version="${versionOfPackage()}"} 1`);
+  });
+
+  it('has the same series whatever comes in, and names nobody', async () => {
+    const server = { server_id: 'acme-secret', server_name: 'Acme secret', server_url: upstream.url };
+    expect((await app.admin.post('/mcp/servers', server)).status).toBe(200);
+    await ordinaryAndHostile(app, 'quokka');
+    const before = await seriesOf(app);
+    for (const salt of ['numbat', 'wombat']) await ordinaryAndHostile(app, salt);
+    const after = await seriesOf(app);
+    expect(after.filter((series) => !before.includes(series))).toEqual([]);
+    expect(after).toContain('http_request_duration_seconds_count{method="other",route="unknown",status="404"}');
+    expect(after.length).toBeLessThan(3_000);
+    expect((await app.anonymous.get('/metrics')).text).not.toMatch(
+      /[0-9a-f]{8}-[0-9a-f]{4}-|Default|admin|acme|echo|127\.0\.0\.1|quokka|numbat|wombat/i,
+    );
+  });
+
+  it('counts a call as the ledger does, and says whose time it took', async () => {
+    const server = { server_id: 'timed', server_name: 'Timed', server_url: upstream.url };
+    expect((await app.admin.post('/mcp/servers', server)).status).toBe(200);
+    const before = await figuresOf(app);
+    const execute = (tool: string, args: object) =>
+      app.admin.post(`/mcp/tools/timed_${tool}/execute`, { arguments: args });
+    expect((await execute('wait', { ms: 300 })).status).toBe(200);
+    expect((await execute('fail', {})).status).toBe(200);
+    expect((await execute('wait', { ms: 'long' })).status).toBe(400);
+    const after = await figuresOf(app);
+    const grew = (series: string) => (after.get(series) ?? 0) - (before.get(series) ?? 0);
+    const calls = (outcome: string) => grew(`calls_total{operation="tools/call",door="rest",outcome="${outcome}"}`);
+    expect([calls('ok'), calls('tool_error'), calls('denied'), calls('upstream_error')]).toEqual([1, 1, 1, 0]);
+    expect(grew('upstream_calls_total{operation="tools/call",outcome="ok"}')).toBe(2);
+    const seconds = (name: string) => grew(`${name}_sum{operation="tools/call"}`);
+    expect(grew('call_duration_seconds_count{operation="tools/call"}')).toBe(2);
+    expect(seconds('call_upstream_seconds')).toBeGreaterThan(0.299);
+    expect(seconds('call_overhead_seconds')).toBeLessThan(0.299);
+    const parts = seconds('call_upstream_seconds') + seconds('call_overhead_seconds');
+    expect(parts).toBeCloseTo(seconds('call_duration_seconds'), 6);
+    expect(grew('ledger_batch_calls_sum{batch="open"}')).toBe(2);
+    expect(grew('ledger_batch_calls_sum{batch="close"}')).toBe(3);
+  });
+
+  it('tells its metrics also while the database does not answer', async () => {
+    const database = app.app.get(DataSource);
+    const pool = (database.driver as unknown as { master: pg.Pool }).master;
+    const taken = await Promise.all(Array.from({ length: pool.options.max }, () => pool.connect()));
+    const waiting = app.admin.get('/api/v1/workspaces/');
+    try {
+      while (pool.waitingCount === 0) await delay(5);
+      const figures = await figuresOf(app);
+      expect(figures.get('database_waiting')).toBeGreaterThan(0);
+      expect(figures.get('database_connections{state="in_use"}')).toBe(pool.options.max);
+      expect(figures.get('events_listening')).toBe(1);
+    } finally {
+      for (const client of taken) client.release();
+    }
+    expect((await waiting).status).toBe(200);
   });
 
   it('survives the loss of its database connections', async () => {
@@ -119,6 +187,46 @@ describe('running the product', () => {
     expect(Object.keys((await app.anonymous.get('/docs-json')).body.paths)).toEqual(Object.keys(document.paths));
   });
 });
+
+function versionOfPackage(): string {
+  return (JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version;
+}
+
+async function figuresOf(app: TestApp): Promise<Map<string, number>> {
+  const { status, text } = await app.anonymous.get('/metrics');
+  expect(status).toBe(200);
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+  );
+}
+
+/** But for what Node.js says of the handles that happen to be open. */
+async function seriesOf(app: TestApp): Promise<string[]> {
+  return [...(await figuresOf(app)).keys()].filter((series) => !/^nodejs_active_/.test(series)).sort();
+}
+
+async function ordinaryAndHostile(app: TestApp, salt: string): Promise<void> {
+  await app.admin.post('/mcp/tools/acme-secret_echo/execute', { arguments: { message: salt } });
+  for (let turn = 0; turn < 10; turn++) {
+    await app.admin.get(`/${salt}/${turn}`);
+    await app.admin.get(`/mcp/tools/${salt}-${turn}`);
+    await app.admin.post(`/mcp/tools/${salt}-${turn}/execute`, { arguments: {} });
+    await app.admin.get(`/api/v1/mcp/connections/${randomUUID()}/`);
+    await app.anonymous.withToken(salt).get('/mcp/tools', { 'x-workspace-id': randomUUID(), 'user-agent': salt });
+  }
+  for (const method of ['PROPFIND', 'MKCOL', 'TRACE', 'REPORT', 'SEARCH', 'QUERY', salt.toUpperCase()])
+    await spoken(app, `${method} /${salt} HTTP/1.1\r\nhost: ${salt}\r\nconnection: close\r\n\r\n`);
+}
+
+/** What fetch would not say. */
+async function spoken({ url }: TestApp, text: string): Promise<void> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.end(text);
+  socket.resume();
+  await once(socket, 'close');
+}
 
 describe('an external OpenID provider', () => {
   const ISSUER = 'https://id.example.com';

@@ -52,6 +52,7 @@ describe('rate limits', () => {
     const answers = await Promise.all(Array.from({ length: 120 }, () => app.admin.get('/api/v1/auth/me')));
     expect(answers.filter((answer) => answer.status === 200)).toHaveLength(99);
     expect(answers.filter((answer) => answer.status === 429)).toHaveLength(21);
+    expect((await app.admin.get('/metrics')).text).toContain('rate_limited_total{limit="signed_in"} 21\n');
     for (const path of ['/health/live', '/health/ready', '/metrics', '/docs', '/docs-json', '/.well-known/x']) {
       const answer = await app.admin.get(path);
       expect([200, 404]).toContain(answer.status);

@@ -8,6 +8,7 @@ import { createApp } from '../../src/bootstrap.js';
 import type { Environment } from '../../src/platform/config/environment.js';
 import { loadEnvironment } from '../../src/platform/config/load-environment.js';
 import { dataSourceOptions } from '../../src/platform/database/data-source.js';
+import { HealthService } from '../../src/platform/health/health.service.js';
 import { createLogger } from '../../src/platform/telemetry/logger.js';
 import { ApiClient } from './api-client.js';
 import { createTestDatabase, type TestDatabase } from './postgres.js';
@@ -50,6 +51,7 @@ export async function startApp(variables: Record<string, string> = {}, beside?: 
     ADMIN_PASSWORD,
     THROTTLE_AUTHENTICATED: '1000000',
     THROTTLE_ANONYMOUS: '1000000',
+    AGENT_CALLS_PER_MINUTE: '1000000',
     ...variables,
   });
   const log: string[] = [];
@@ -81,7 +83,11 @@ export async function startApp(variables: Record<string, string> = {}, beside?: 
     },
     as,
     close: async () => {
+      // Clients open connections ahead of what they will ask, and Node waits for those.
+      const connections = app.get(HealthService).connections;
+      const timer = setInterval(() => connections?.dropUnfinished(), 500);
       await app.close();
+      clearInterval(timer);
       if (owner.isInitialized) await owner.destroy();
       await database.drop();
       if (!beside) rmSync(dataDir, { recursive: true, force: true });

@@ -54,13 +54,13 @@ export class LedgerWorld {
   }
 
   /** On a server of the test's own that outlives the products, which start in a second that way. */
-  static async create(): Promise<LedgerWorld> {
+  static async create(more: Record<string, string> = {}): Promise<LedgerWorld> {
     const run = await startPostgresRun();
     process.env.TEST_POSTGRES_URL = run.adminUrl;
     process.env.TEST_POSTGRES_PRODUCT_URL = run.productUrl;
     process.env.TEST_POSTGRES_PREFIX = run.prefix;
     const database = await createTestDatabase();
-    const variables = { DATABASE_URL: database.productUrl, DATABASE_ADMIN_URL: database.url };
+    const variables = { DATABASE_URL: database.productUrl, DATABASE_ADMIN_URL: database.url, ...more };
     const end = async (): Promise<void> => {
       await database.drop();
       await run.end();
@@ -72,8 +72,7 @@ export class LedgerWorld {
   }
 
   /** On the embedded server of its product, as most people run it. */
-  static async createEmbedded(): Promise<LedgerWorld> {
-    const folder = newFolder();
+  static async createEmbedded(folder = newFolder()): Promise<LedgerWorld> {
     const product = await Product.start(folder, VARIABLES);
     const [password, port] = ['password', 'port'].map((name) => readFileSync(join(folder, 'postgres', name), 'utf8'));
     const url = ownerUrl(Number(port), password?.trim() ?? '');
@@ -146,6 +145,14 @@ export class LedgerWorld {
     await client.query('BEGIN');
     await client.query(statement);
     return () => client.end();
+  }
+
+  /** Of everybody but this one: the product's connections to the database. */
+  async terminateAll(): Promise<void> {
+    await this.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'mcp-control-plane%'`,
+    );
   }
 
   /** Waits until a statement of the ledger waits for a lock. Answers with the process of PostgreSQL that carries it out. */

@@ -43,9 +43,22 @@ export async function expectTotalsToEqualRows(app: Pick<TestApp, 'query'>): Prom
   expect(grants).toEqual(madeGrants);
 }
 
-/** Holds back what closes calls meanwhile, so that many of them are closed in one transaction. */
-export async function closedTogether<T>(app: Pick<TestApp, 'query'>, work: () => Promise<T>): Promise<T> {
-  const held = app.query('BEGIN; LOCK TABLE audit_heads IN EXCLUSIVE MODE; SELECT pg_sleep(1); COMMIT');
+/**
+ * Holds back what closes calls until so many are open, so that many of them are closed in one transaction.
+ * @param work begins as many calls, or more
+ */
+export async function closedTogether<T>(
+  app: Pick<TestApp, 'query'>,
+  count: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  const held = app.query(`DO $$ BEGIN
+    LOCK TABLE audit_heads IN EXCLUSIVE MODE;
+    FOR tries IN 1..100 LOOP
+      PERFORM pg_sleep(0.05);
+      EXIT WHEN (SELECT count(*) FROM open_calls) >= ${count};
+    END LOOP;
+  END $$`);
   await sleep(200);
   const result = await work();
   await held;

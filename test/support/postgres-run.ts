@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { Client } from 'pg';
 import { startEmbeddedPostgres } from '../../src/platform/database/embedded-postgres.js';
 import { processIdentity } from '../../src/platform/database/process-identity.js';
+import { asAdmin, dropDatabase } from './postgres-admin.js';
 
 /** The PostgreSQL of one test run. */
 export interface PostgresRun {
@@ -67,23 +67,13 @@ async function dropLeavings(adminUrl: string, prefix: string): Promise<void> {
       'SELECT datname FROM pg_database WHERE starts_with(datname, $1)',
       [prefix],
     );
-    for (const { datname } of databases) await admin.query(`DROP DATABASE IF EXISTS "${datname}" WITH (FORCE)`);
+    for (const { datname } of databases) await dropDatabase(admin, datname);
     const { rows: roles } = await admin.query<{ rolname: string }>(
       'SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)',
       [prefix],
     );
     for (const { rolname } of roles) await admin.query(`DROP ROLE IF EXISTS "${rolname}"`);
   });
-}
-
-async function asAdmin(adminUrl: string, work: (admin: Client) => Promise<void>): Promise<void> {
-  const admin = new Client(adminUrl);
-  await admin.connect();
-  try {
-    await work(admin);
-  } finally {
-    await admin.end();
-  }
 }
 
 /** A killed test run leaves its server behind: joining that server is the way to stop it. */

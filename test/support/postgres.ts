@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/platform/database/data-source.js';
 import { runMigrations } from '../../src/platform/database/migrations.js';
+import { asAdmin, dropDatabase } from './postgres-admin.js';
 import type { PostgresRun } from './postgres-run.js';
 
 /** A migrated database of its own for one test file, or one test. */
@@ -31,8 +32,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   return {
     url: urlOf(adminUrl, name),
     productUrl: urlOf(productUrl, name),
-    drop: () =>
-      asAdmin(adminUrl, async (admin) => void (await admin.query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`))),
+    drop: () => asAdmin(adminUrl, (admin) => dropDatabase(admin, name)),
   };
 }
 
@@ -55,7 +55,7 @@ async function ensureTemplate(admin: Client, { adminUrl, productUrl, prefix }: T
   await admin.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK]);
   try {
     if (await isComplete(admin, template)) return template;
-    await admin.query(`DROP DATABASE IF EXISTS "${template}" WITH (FORCE)`);
+    await dropDatabase(admin, template);
     await admin.query(`CREATE DATABASE "${template}" TEMPLATE template0 ENCODING 'UTF8'`);
     await runMigrations(new DataSource(dataSourceOptions(urlOf(adminUrl, template), [])), {
       productRole: new URL(productUrl).username,
@@ -72,16 +72,6 @@ async function isComplete(admin: Client, template: string): Promise<boolean> {
     template,
   ]);
   return rowCount === 1;
-}
-
-async function asAdmin(adminUrl: string, work: (admin: Client) => Promise<void>): Promise<void> {
-  const admin = new Client(adminUrl);
-  await admin.connect();
-  try {
-    await work(admin);
-  } finally {
-    await admin.end();
-  }
 }
 
 function urlOf(adminUrl: string, database: string): string {

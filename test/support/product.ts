@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiClient } from './api-client.js';
+import { freePort } from './free-port.js';
 
 const ADMIN_PASSWORD = 'correct horse battery staple';
 const START_MS = 60_000;
@@ -19,7 +20,10 @@ export class Product {
     private readonly root: string,
   ) {}
 
-  /** @param root folder that holds the `dist/` to run */
+  /**
+   * @param variables of its environment; FILE_LIMIT is how many files it may open
+   * @param root folder that holds the `dist/` to run
+   */
   static async start(dataDir: string, variables: Record<string, string> = {}, root = process.cwd()): Promise<Product> {
     const product = new Product(dataDir, await freePort(), variables, root);
     await product.start();
@@ -51,7 +55,13 @@ export class Product {
       THROTTLE_AUTHENTICATED: '1000000',
       THROTTLE_ANONYMOUS: '1000000',
     };
-    const child = spawn(process.execPath, ['dist/src/main.js'], {
+    const { FILE_LIMIT: files } = this.variables;
+    const [program = '', ...words] = [
+      ...(files === undefined ? [] : ['sh', '-c', `ulimit -n ${Number(files)}; exec "$0" "$@"`]),
+      process.execPath,
+      'dist/src/main.js',
+    ];
+    const child = spawn(program, words, {
       env: {
         ...env,
         NODE_ENV: 'test',
@@ -79,6 +89,17 @@ export class Product {
     throw new Error(`the product is not ready after ${START_MS} ms:\n${this.output}`);
   }
 
+  /** How many files and sockets it has open. Linux only. */
+  get openFiles(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  /** Megabytes of memory. Linux only. */
+  get memory(): number {
+    const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8')) ?? [];
+    return Number(kilobytes) / 1_024;
+  }
+
   /** Sends a signal; resolves with the exit code (null when a signal ended it). */
   async end(signal: NodeJS.Signals): Promise<number | null> {
     const { child } = this;
@@ -87,13 +108,4 @@ export class Product {
     child.kill(signal);
     return exited;
   }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -30,7 +30,7 @@ describe('the audit trail', () => {
     expect((await acme.owner.post('/mcp/servers', server)).status).toBe(200);
     for (let number = 0; number < 5; number++) await both();
     // Calls that were closed together are one link.
-    await closedTogether(app, () => Promise.all(Array.from({ length: 40 }, (_, number) => call(String(number)))));
+    await closedTogether(app, 40, () => Promise.all(Array.from({ length: 40 }, (_, number) => call(String(number)))));
     await both();
     await tamper('DELETE FROM audit_signed_heads');
     await save('whole');

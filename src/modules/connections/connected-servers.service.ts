@@ -30,6 +30,12 @@ export class ConnectedServersService {
     return readPage<ServerFacts, Connection>(this.servers(scope), 'c.id', page, 'uuid');
   }
 
+  ofIds(organizationId: string, connectionIds: readonly string[]): Promise<ServerFacts[]> {
+    return this.servers({ organizations: [], connectionIds })
+      .andWhere('c.organization_id = :organizationId', { organizationId })
+      .getRawMany<ServerFacts>();
+  }
+
   /** Those with this slug: at most one per organization. */
   find(scope: ServerScope, slug: string): Promise<ServerFacts[]> {
     return this.servers(scope).andWhere('c.slug = :slug', { slug }).getRawMany<ServerFacts>();

@@ -1,5 +1,5 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { IsNull } from 'typeorm';
+import { In, IsNull } from 'typeorm';
 import type { Actor } from '../../platform/auth/actor.js';
 import { columns } from '../../platform/database/columns.js';
 import { nameTaken } from '../../platform/database/database-errors.js';
@@ -9,6 +9,7 @@ import { AuditService, type Change } from '../audit/audit.service.js';
 import { OrganizationsService } from '../identity/organizations.service.js';
 import { checkPriceBook } from '../registry/registry.service.js';
 import { ConnectionSettingsService, type Settings } from './connection-settings.service.js';
+import { ConnectionCheck } from './connection-check.entity.js';
 import { Connection } from './connection.entity.js';
 import { connectionChanged } from './connections.events.js';
 import {
@@ -19,6 +20,7 @@ import {
   type UpdateConnection,
 } from './connections.dto.js';
 import { ConnectionsService } from './connections.service.js';
+import { firstCheckAfter } from './new-connections.service.js';
 
 /** So often is a change thought over again that met another one; each time one of them succeeds. */
 const MOST_ATTEMPTS = 5;
@@ -30,6 +32,8 @@ interface Edit {
   changes: Partial<Connection>;
   options?: Settings | undefined;
   auth?: Settings | undefined;
+  /** Between checks; seconds. */
+  interval?: number | undefined;
 }
 
 /** Changes of a connection by those who may: name, switch, options and credentials. */
@@ -49,7 +53,7 @@ export class ConnectionChangesService implements OnModuleInit {
 
   async update(actor: Actor, id: string, body: UpdateConnection): Promise<ConnectionResponse> {
     const current = await this.connections.required(actor, id, 'admin');
-    const { auth_data: auth, config_options: options } = body;
+    const { auth_data: auth, config_options: options, health_check_interval: interval } = body;
     const edit: Edit = {
       actions: ['connection.updated', ...(auth === undefined ? [] : (['connection.credentials_changed'] as const))],
       changes: {
@@ -59,11 +63,14 @@ export class ConnectionChangesService implements OnModuleInit {
         toolReview: body.tool_review,
         trustAnnotations: body.trust_annotations,
         priceBook: body.price_book && checkPriceBook(body.price_book),
+        ...(interval === undefined ? {} : { healthCheckInterval: interval, nextCheckAt: firstCheckAfter(interval) }),
       },
       options,
       auth,
+      interval,
     };
-    if (body.is_active === true) await this.connections.requireProcessRight(actor, current);
+    // Checks of a local server start its process.
+    if (body.is_active === true || (interval ?? 0) > 0) await this.connections.requireProcessRight(actor, current);
     if (options !== undefined || auth !== undefined) return this.storeSettings(actor, current, edit);
     const stored = await this.store(actor, current, edit);
     if (!stored) throw notFound('connection', id);
@@ -83,6 +90,7 @@ export class ConnectionChangesService implements OnModuleInit {
       const before = await this.connections.held(transaction, actor, id);
       const tombstone = { deletedAt: new Date(), serverTypeId: null, sealedAuth: '', isActive: false };
       await transaction.manager.update(Connection, { id, organizationId }, columns<Connection>({ id, ...tombstone }));
+      await transaction.manager.delete(ConnectionCheck, { connectionId: id });
       await transaction.publish(connectionChanged(id, organizationId, true));
       await this.audit.record(transaction, actor, {
         organizationId,
@@ -108,7 +116,7 @@ export class ConnectionChangesService implements OnModuleInit {
   private async changedSettings(
     actor: Actor,
     current: Connection,
-    edit: Pick<Edit, 'options' | 'auth'>,
+    edit: Pick<Edit, 'options' | 'auth' | 'interval'>,
   ): Promise<Partial<Connection>> {
     const type = await this.connections.usableType(actor, current.organizationId, current.serverTypeId ?? 0);
     const auth = edit.auth ?? this.settings.credentialsOf(current);
@@ -121,6 +129,9 @@ export class ConnectionChangesService implements OnModuleInit {
       sealedAuth: this.settings.seal(settings.auth, current.organizationId, current.id),
       addressDigest: settings.addressDigest,
       serverUrl: settings.rendered.displayUrl,
+      // What failed before may work now.
+      failedChecks: 0,
+      nextCheckAt: firstCheckAfter(edit.interval ?? current.healthCheckInterval),
     };
   }
 
@@ -178,6 +189,7 @@ async function removeAll(transaction: Transaction, organizationId: string): Prom
       WHERE organization_id = $1 AND deleted_at IS NULL RETURNING id, slug AS server_id, connection_name, server_url`,
     [organizationId],
   );
+  await transaction.manager.delete(ConnectionCheck, { connectionId: In(removed.map(({ id }) => id)) });
   for (const { id } of removed) await transaction.publish(connectionChanged(id, organizationId, true));
   return removed.map((before) => ({
     organizationId,

@@ -18,7 +18,7 @@ import {
 import { SERVER_TYPE_CHANGED } from '../registry/registry.events.js';
 import { ConnectionSettingsService } from './connection-settings.service.js';
 import { Connection } from './connection.entity.js';
-import { CONNECTION_CHANGED } from './connections.events.js';
+import { CONNECTION_CHANGED, CONNECTION_STATUS } from './connections.events.js';
 
 /** Sessions that belong to nobody in particular: those of a type that keeps no state, and of discovery. */
 export const SHARED_PRINCIPAL = 'shared';
@@ -37,7 +37,7 @@ interface Reachable {
 @Injectable()
 export class ConnectionTargetsService implements OnModuleDestroy {
   private readonly known: FreshCache<Reachable>;
-  private readonly closing: Subscription;
+  private readonly news: Subscription;
 
   constructor(
     private readonly database: Database,
@@ -51,15 +51,16 @@ export class ConnectionTargetsService implements OnModuleDestroy {
       ttlMs: CACHED_MS,
       affects: (event, connectionId) => event.type !== CONNECTION_CHANGED || event.connection_id === connectionId,
     });
-    this.closing = events.on([CONNECTION_CHANGED], (event) => {
-      if (event.type === CONNECTION_CHANGED && event.ends === true)
-        void this.pool.closeConnection(String(event.connection_id));
+    this.news = events.on([CONNECTION_CHANGED, CONNECTION_STATUS], (event) => {
+      const id = String(event.connection_id);
+      if (event.type === CONNECTION_CHANGED && event.ends === true) void this.pool.closeConnection(id);
+      if (event.type === CONNECTION_STATUS && event.reached === true) this.pool.hear(id, true);
     });
   }
 
   onModuleDestroy(): void {
     this.known.close();
-    this.closing.unsubscribe();
+    this.news.unsubscribe();
   }
 
   /**

@@ -25,6 +25,7 @@ export type ToolReview = (typeof TOOL_REVIEWS)[number];
 @Index('connections_name_key', { synchronize: false })
 @Index('connections_server_type_idx', ['serverTypeId'])
 @Index('connections_organization_idx', ['organizationId', 'id'])
+@Index('connections_next_check_idx', { synchronize: false })
 export class Connection {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'connections_pkey' })
   id: string;
@@ -80,6 +81,17 @@ export class Connection {
 
   @Column('timestamptz', { name: 'last_connected', nullable: true })
   lastConnected: Date | null;
+
+  /** Seconds between checks; 0: it is not checked by itself. */
+  @Column('integer', { name: 'health_check_interval', default: 0 })
+  healthCheckInterval: number;
+
+  @Column('timestamptz', { name: 'next_check_at', default: () => 'now()' })
+  nextCheckAt: Date;
+
+  /** The latest ones, one after the other. */
+  @Column('integer', { name: 'failed_checks', default: 0 })
+  failedChecks: number;
 
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })
   createdAt: Date;

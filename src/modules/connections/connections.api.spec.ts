@@ -103,6 +103,7 @@ describe('connections', () => {
       tool_review: 'review',
       trust_annotations: false,
       price_book: null,
+      health_check_interval: 60,
     });
 
     it('creates one from the request word for word, its server as a number or as a string, without DNS', async () => {

@@ -3,15 +3,17 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
 import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
-import { Page } from '../../platform/http/paging.js';
+import { Page, PageQuery } from '../../platform/http/paging.js';
 import { UuidParameter } from '../../platform/http/parameters.js';
 import { ConnectionChangesService } from './connection-changes.service.js';
+import { ConnectionChecksService } from './connection-checks.service.js';
 import { ConnectionTestService } from './connection-test.service.js';
 import {
   CreateConnection,
   ListConnections,
   ReplaceCredentials,
   UpdateConnection,
+  type CheckResponse,
   type ConnectionResponse,
   type TestResponse,
 } from './connections.dto.js';
@@ -34,6 +36,15 @@ const CONNECTION = {
   tool_review: 'review',
   trust_annotations: false,
   price_book: null,
+  health_check_interval: 60,
+};
+const CHECK = {
+  id: '01890a5d-ac96-774b-bcce-b302099a8057',
+  checked_at: '2023-07-14T10:30:00Z',
+  trigger: 'schedule',
+  status: 'connected',
+  reason: null,
+  latency_ms: 42,
 };
 const TESTED = {
   success: true,
@@ -51,6 +62,7 @@ export class ConnectionsController {
     private readonly creation: NewConnectionsService,
     private readonly changes: ConnectionChangesService,
     private readonly tests: ConnectionTestService,
+    private readonly checks: ConnectionChecksService,
   ) {}
 
   @Get()
@@ -107,6 +119,22 @@ export class ConnectionsController {
     @Body() body: ReplaceCredentials,
   ): Promise<ConnectionResponse> {
     return this.changes.replaceCredentials(actor, id, body);
+  }
+
+  @Get(':id/health')
+  @ApiOperation({
+    summary: 'List the latest checks of a connection, newest first',
+    description:
+      '`latency_ms` is how long the server took to introduce itself; `reason` says why it could not be used, null where it could',
+  })
+  @ApiExample(200, [CHECK])
+  @ApiErrors(400, 404)
+  health(
+    @CurrentActor() actor: Actor,
+    @Param('id', connectionId) id: string,
+    @Query() page: PageQuery,
+  ): Promise<Page<CheckResponse>> {
+    return this.checks.list(actor, id, page);
   }
 
   @Post(':id/test')

@@ -12,15 +12,29 @@ import {
   MaxLength,
   Min,
   MinLength,
+  ValidateBy,
 } from 'class-validator';
 import { IsStorable, lowerCased, MayBeLeftOut } from '../../platform/http/body-rules.js';
 import { AsSent, trimmed } from '../../platform/http/body-values.js';
 import { PageQuery } from '../../platform/http/paging.js';
 import { toBoolean, toInteger } from '../../platform/http/query-values.js';
 import { toPriceBookResponse, type PriceBook, type PriceBookResponse } from '../registry/registry.service.js';
+import type { CheckTrigger } from './connection-check.entity.js';
 import { TOOL_REVIEWS, type ConnectionStatus, type ToolReview } from './connection.entity.js';
 
 const LARGEST_ID = 2_147_483_647;
+const CHECK_INTERVAL = { least: 10, longest: 86_400 };
+
+function IsCheckInterval(): PropertyDecorator {
+  const { least, longest } = CHECK_INTERVAL;
+  return ValidateBy({
+    name: 'isCheckInterval',
+    validator: {
+      validate: (value: unknown) => value === 0 || (typeof value === 'number' && value >= least && value <= longest),
+      defaultMessage: () => `health_check_interval must be 0, or from ${least} to ${longest} seconds`,
+    },
+  });
+}
 
 export class ListConnections extends PageQuery {
   @ApiPropertyOptional({ format: 'uuid', description: 'Filter by organization ID' })
@@ -43,7 +57,7 @@ export class ListConnections extends PageQuery {
   is_active?: boolean;
 }
 
-/** How far the server's word is taken, and what its calls cost. */
+/** How far the server's word is taken, what its calls cost, and how often it is checked. */
 class TermsFields {
   @ApiPropertyOptional({
     enum: TOOL_REVIEWS,
@@ -70,6 +84,17 @@ class TermsFields {
   @AsSent()
   @IsObject()
   price_book?: Record<string, unknown> | null;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    description:
+      'Seconds between checks whether the server works, 10 to 86,400; 0: it is not checked by itself. Left out: 60, and 0 for servers that are processes, as each check starts one',
+    example: 60,
+  })
+  @MayBeLeftOut()
+  @IsInt()
+  @IsCheckInterval()
+  health_check_interval?: number;
 }
 
 export class CreateConnection extends TermsFields {
@@ -188,6 +213,7 @@ export interface ConnectionResponse {
   tool_review: ToolReview;
   trust_annotations: boolean;
   price_book: PriceBookResponse | null;
+  health_check_interval: number;
 }
 
 /** Columns of a row as the list reads them. Credentials are not among them. */
@@ -213,6 +239,7 @@ export interface ConnectionRow {
   tool_review: ToolReview;
   trust_annotations: boolean;
   price_book: PriceBook | null;
+  health_check_interval: number;
 }
 
 export function toConnectionResponse(row: ConnectionRow): ConnectionResponse {
@@ -233,6 +260,7 @@ export function toConnectionResponse(row: ConnectionRow): ConnectionResponse {
     tool_review: row.tool_review,
     trust_annotations: row.trust_annotations,
     price_book: row.price_book && toPriceBookResponse(row.price_book),
+    health_check_interval: row.health_check_interval,
   };
 }
 
@@ -245,4 +273,26 @@ export interface TestResponse {
   success: boolean;
   message: string;
   details: Record<string, unknown>;
+}
+
+export interface CheckResponse {
+  id: string;
+  checked_at: string;
+  trigger: CheckTrigger;
+  status: Exclude<ConnectionStatus, 'disconnected'>;
+  reason: string | null;
+  latency_ms: number | null;
+}
+
+export interface CheckRow {
+  id: string;
+  checked_at: Date;
+  trigger: CheckTrigger;
+  reason: string | null;
+  latency_ms: number | null;
+}
+
+export function toCheckResponse({ id, checked_at, trigger, reason, latency_ms }: CheckRow): CheckResponse {
+  const status = reason === null ? 'connected' : 'error';
+  return { id, checked_at: checked_at.toISOString(), trigger, status, reason, latency_ms };
 }

@@ -21,9 +21,27 @@ export interface ConnectionStatusChanged {
   readonly type: typeof CONNECTION_STATUS;
   readonly connection_id: string;
   readonly organization_id: string;
+  readonly reached: boolean;
+  readonly [id: string]: string | boolean;
+}
+
+export function connectionStatusChanged(
+  connectionId: string,
+  organizationId: string,
+  reached: boolean,
+): ConnectionStatusChanged {
+  return { type: CONNECTION_STATUS, connection_id: connectionId, organization_id: organizationId, reached };
+}
+
+/** A check found that a server does not answer any more: calls to it have no chance for now. */
+export const CONNECTION_SILENT = 'connection_silent';
+
+export interface ConnectionSilent {
+  readonly type: typeof CONNECTION_SILENT;
+  readonly connection_id: string;
   readonly [id: string]: string;
 }
 
-export function connectionStatusChanged(connectionId: string, organizationId: string): ConnectionStatusChanged {
-  return { type: CONNECTION_STATUS, connection_id: connectionId, organization_id: organizationId };
+export function connectionSilent(connectionId: string): ConnectionSilent {
+  return { type: CONNECTION_SILENT, connection_id: connectionId };
 }

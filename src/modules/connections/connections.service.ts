@@ -119,7 +119,8 @@ export class ConnectionsService {
       [id, status, reached],
     );
     const [row] = rows;
-    if (row && row.before !== status) await transaction.publish(connectionStatusChanged(id, row.organization_id));
+    if (row && row.before !== status)
+      await transaction.publish(connectionStatusChanged(id, row.organization_id, reached));
   }
 
   /** What people who watch a connection are told of it; undefined for one that is not there any more. */
@@ -162,6 +163,7 @@ export class ConnectionsService {
         'c.tool_review AS tool_review',
         'c.trust_annotations AS trust_annotations',
         'c.price_book AS price_book',
+        'c.health_check_interval AS health_check_interval',
       ]);
   }
 }

@@ -7,7 +7,7 @@ import { Database, type Transaction } from '../../platform/database/transaction.
 import { notFound } from '../../platform/http/domain-error.js';
 import { IdempotencyService } from '../../platform/http/idempotency/idempotency.service.js';
 import { AuditService, type Change } from '../audit/audit.service.js';
-import { checkPriceBook, type PriceBook, type ServerTypeDefinition } from '../registry/registry.service.js';
+import { checkPriceBook, isProcess, type PriceBook, type ServerTypeDefinition } from '../registry/registry.service.js';
 import { ConnectionSettingsService, type CheckedSettings, type Settings } from './connection-settings.service.js';
 import { Connection, type ToolReview } from './connection.entity.js';
 import {
@@ -19,6 +19,9 @@ import {
 } from './connections.dto.js';
 import { ConnectionsService } from './connections.service.js';
 import { slugFrom } from './slug.js';
+
+/** Seconds between checks of a connection that does not say. */
+const CHECK_INTERVAL = 60;
 
 /** Everything a new connection is made of. */
 export interface NewConnection {
@@ -36,6 +39,8 @@ export interface NewConnection {
   trustAnnotations?: boolean | undefined;
   /** Left out: its calls cost what its type says. */
   priceBook?: PriceBook | undefined;
+  /** Seconds. Left out: a minute, and never for servers that are processes. */
+  healthCheckInterval?: number | undefined;
 }
 
 /** Connections coming to be. */
@@ -62,6 +67,7 @@ export class NewConnectionsService {
       toolReview: body.tool_review,
       trustAnnotations: body.trust_annotations,
       priceBook: body.price_book ? checkPriceBook(body.price_book) : undefined,
+      healthCheckInterval: body.health_check_interval,
     };
     return this.database.transaction(async (transaction) => {
       await this.insert(transaction, actor, connection);
@@ -105,6 +111,7 @@ export class NewConnectionsService {
 
   private async insert(transaction: Transaction, actor: Actor, connection: NewConnection): Promise<void> {
     const { id, organizationId, settings } = connection;
+    const interval = connection.healthCheckInterval ?? (isProcess(connection.type.transport) ? 0 : CHECK_INTERVAL);
     const slug = connection.slug ?? (await freeSlug(transaction, organizationId, connection.connectionName));
     await transaction.manager
       .insert(
@@ -124,6 +131,8 @@ export class NewConnectionsService {
           toolReview: connection.toolReview,
           trustAnnotations: connection.trustAnnotations,
           priceBook: connection.priceBook,
+          healthCheckInterval: interval,
+          nextCheckAt: firstCheckAfter(interval),
           ...(connection.connected ? { status: 'connected' as const, lastConnected: new Date() } : {}),
         }),
       )
@@ -133,6 +142,11 @@ export class NewConnectionsService {
         return nameConflict(error, connection.slug === undefined ? 'connection_name' : 'server_name');
       });
   }
+}
+
+/** @param seconds between two checks */
+export function firstCheckAfter(seconds: number): Date {
+  return new Date(Date.now() + seconds * (0.9 + 0.2 * Math.random()) * 1_000);
 }
 
 function creationOf(row: ConnectionRow): Change {

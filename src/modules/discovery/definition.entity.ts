@@ -17,6 +17,8 @@ export interface PromptDefinition {
   title?: string;
   description?: string;
   arguments?: unknown[];
+  icons?: unknown[];
+  _meta?: Record<string, unknown>;
 }
 
 /** The text of a server about its own use. */

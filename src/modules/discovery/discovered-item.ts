@@ -1,8 +1,17 @@
 import { createHash } from 'node:crypto';
 import { RESOURCE_META } from '../../mcp/provider-meta.js';
 import type { PromptDefinition } from './definition.entity.js';
-import { keptAnnotations, keptArguments, keptSchema, shownSchema } from './kept-definition.js';
+import {
+  keptAnnotations,
+  keptArguments,
+  keptExtras,
+  keptListing,
+  keptSchema,
+  shownSchema,
+  type ListedExtras,
+} from './kept-definition.js';
 import type { ResourceKind } from './resource.entity.js';
+import { statedTitle } from './tool-identity.js';
 import type { ToolDefinition } from './tool.entity.js';
 
 /** RFC 9110 recommends to support 8,000 octets; longer than this no route of ours takes. */
@@ -22,6 +31,7 @@ export interface DiscoveredItem {
   operations: string[];
   externalId: string | null;
   mimeType: string | null;
+  listed: ListedExtras;
   parentUri: string | null;
   /** What is pinned of it, where it is a tool or a prompt. */
   tool: ToolDefinition | null;
@@ -60,16 +70,17 @@ function readTool(serverId: string, entry: Listed): DiscoveredItem | null {
   const definition: ToolDefinition = {
     name,
     inputSchema: isObject(entry.inputSchema) ? keptSchema(entry.inputSchema) : { type: 'object' },
+    ...keptExtras(entry),
   };
   const annotations = isObject(entry.annotations) ? entry.annotations : null;
-  const title = text(entry.title, LONGEST_NAME) ?? text(annotations?.title, LONGEST_NAME);
+  const title = text(entry.title, LONGEST_NAME);
   const description = text(entry.description, LONGEST_DESCRIPTION);
   if (title !== null) definition.title = title;
   if (description !== null) definition.description = description;
   if (isObject(entry.outputSchema)) definition.outputSchema = keptSchema(entry.outputSchema);
   if (annotations) definition.annotations = keptAnnotations(annotations);
   return item('tool', toolUri(serverId, name), {
-    name: title ?? name,
+    name: text(statedTitle(definition), LONGEST_NAME) ?? name,
     type: 'tool',
     description,
     schema: shownSchema(definition.inputSchema),
@@ -82,7 +93,7 @@ function readTool(serverId: string, entry: Listed): DiscoveredItem | null {
 function readPrompt(serverId: string, entry: Listed): DiscoveredItem | null {
   const name = text(entry.name, LONGEST_NAME);
   if (name === null) return null;
-  const definition: PromptDefinition = { name };
+  const definition: PromptDefinition = { name, ...keptExtras(entry) };
   const title = text(entry.title, LONGEST_NAME);
   const description = text(entry.description, LONGEST_DESCRIPTION);
   if (title !== null) definition.title = title;
@@ -111,8 +122,10 @@ function readResource(
   const declared = Array.isArray(meta.operations)
     ? meta.operations.filter((word): word is string => typeof word === 'string')
     : null;
+  const name = text(entry.title, LONGEST_NAME) ?? text(entry.name, LONGEST_NAME) ?? uri.slice(0, LONGEST_NAME);
   return item(kind, uri, {
-    name: text(entry.title, LONGEST_NAME) ?? text(entry.name, LONGEST_NAME) ?? uri.slice(0, LONGEST_NAME),
+    name,
+    listed: keptListing(entry, name),
     type: text(meta.type, LONGEST_TYPE) ?? kind,
     description: text(entry.description, LONGEST_DESCRIPTION),
     schema: isObject(meta.schema) ? shownSchema(keptSchema(meta.schema)) : {},
@@ -136,6 +149,7 @@ interface ItemFields {
   operations: string[];
   externalId: string | null;
   mimeType?: string | null;
+  listed?: ListedExtras;
   parentUri?: string | null;
   tool?: ToolDefinition;
   prompt?: PromptDefinition;
@@ -144,6 +158,7 @@ interface ItemFields {
 function item(kind: ResourceKind, uri: string, fields: ItemFields): DiscoveredItem {
   return {
     mimeType: null,
+    listed: {},
     parentUri: null,
     tool: null,
     prompt: null,

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { UpstreamMetrics } from '../../mcp/upstream-metrics.js';
 import { UpstreamPool } from '../../mcp/upstream-pool.js';
 import { UpstreamError, type UpstreamTarget } from '../../mcp/upstream.js';
 import type { Actor } from '../../platform/auth/actor.js';
 import type { Transaction } from '../../platform/database/transaction.js';
-import { MetricsService } from '../../platform/telemetry/metrics.service.js';
 import type { Change } from '../audit/audit.service.js';
 import { ConnectionTargetsService } from '../connections/connection-targets.service.js';
 import { ConnectionsService, discoveredOn } from '../connections/connections.service.js';
@@ -21,7 +21,7 @@ export class DiscoveryRunnerService {
     private readonly connections: ConnectionsService,
     private readonly pool: UpstreamPool,
     private readonly runs: DiscoveryRunsService,
-    private readonly metrics: MetricsService,
+    private readonly metrics: UpstreamMetrics,
   ) {}
 
   /**
@@ -47,11 +47,11 @@ export class DiscoveryRunnerService {
       await progress.stop();
       const outcome = await this.runs.finish(actor, runId, place, collected, scope);
       await this.connections.recordContact(connectionId, true);
-      this.metrics.upstreamCalled('discover', outcome.complete ? 'ok' : 'partial');
+      this.metrics.succeeded('discover', outcome.complete ? 'ok' : 'partial');
       return outcome;
     } catch (error) {
       await progress.stop();
-      this.metrics.upstreamCalled('discover', 'failed');
+      this.metrics.failed('discover', error);
       await this.runs.fail(actor, runId, error);
       if (error instanceof UpstreamError) await this.connections.recordContact(connectionId, false);
       throw error;

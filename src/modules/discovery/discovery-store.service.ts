@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { forgetPlans } from '../../platform/database/plans.js';
 import { storableJson } from '../../platform/json/canonical-json.js';
 import type { DiscoveredOn } from '../connections/connections.service.js';
 import type { DefinitionKind } from './definition.entity.js';
@@ -33,20 +34,20 @@ const UPSERT_RESOURCES = `
   WITH incoming AS (
     SELECT x.* FROM json_to_recordset($3::json) AS x(
       ordinal int, kind text, uri text, uri_digest text, name text, type text, description text, schema json,
-      operations jsonb, external_id text, mime_type text, content_digest text)
+      operations jsonb, external_id text, mime_type text, listed json, content_digest text)
   ), before AS (
     SELECT r.id, r.content_digest, r.is_available FROM resources r
       JOIN incoming i ON r.connection_id = $1 AND r.kind = i.kind AND r.uri_digest = i.uri_digest
   ), written AS (
     INSERT INTO resources (connection_id, organization_id, kind, resource_uri, uri_digest, resource_name, resource_type,
-                           description, schema, operations, external_id, mime_type, content_digest, changed_in)
+                           description, schema, operations, external_id, mime_type, listed, content_digest, changed_in)
     SELECT $1, $2, kind, uri, uri_digest, name, type, description, schema,
-           ARRAY(SELECT jsonb_array_elements_text(operations)), external_id, mime_type, content_digest, $4
+           ARRAY(SELECT jsonb_array_elements_text(operations)), external_id, mime_type, listed, content_digest, $4
       FROM incoming ORDER BY ordinal
     ON CONFLICT (connection_id, kind, uri_digest) DO UPDATE SET
       resource_uri = excluded.resource_uri, resource_name = excluded.resource_name, resource_type = excluded.resource_type,
       description = excluded.description, schema = excluded.schema, operations = excluded.operations,
-      external_id = excluded.external_id, mime_type = excluded.mime_type, content_digest = excluded.content_digest,
+      external_id = excluded.external_id, mime_type = excluded.mime_type, listed = excluded.listed, content_digest = excluded.content_digest,
       changed_in = CASE WHEN resources.content_digest <> excluded.content_digest OR NOT resources.is_available
                         THEN excluded.changed_in ELSE resources.changed_in END,
       last_verified = now(), is_available = true
@@ -104,6 +105,7 @@ export class DiscoveryStoreService {
         if (row.changed) stored.updated++;
       }
     }
+    await forgetPlans(manager);
     await this.linkParents(manager, place, collected.items, ids);
     stored.vanished = await this.markVanished(manager, runId, place, collected.completeKinds, scope);
     const tools = collected.items.filter((item) => item.tool !== null);
@@ -133,6 +135,7 @@ export class DiscoveryStoreService {
         operations: item.operations,
         external_id: item.externalId,
         mime_type: item.mimeType,
+        listed: item.listed,
         content_digest: contentDigest(item),
       };
     });

@@ -10,6 +10,7 @@ import { DiscoveryRunnerService } from './discovery-runner.service.js';
 import { DiscoveryRunsService } from './discovery-runs.service.js';
 import { DiscoveryService } from './discovery.service.js';
 import { DiscoveryStoreService } from './discovery-store.service.js';
+import { PromptCatalogService } from './prompt-catalog.service.js';
 import { Resource } from './resource.entity.js';
 import { ResourcesService } from './resources.service.js';
 import { ReviewsController } from './reviews.controller.js';
@@ -29,11 +30,12 @@ import { Tool } from './tool.entity.js';
     DiscoveryRunsService,
     DiscoveryService,
     DiscoveryStoreService,
+    PromptCatalogService,
     ResourcesService,
     ReviewsService,
     ToolCatalogService,
     ToolReviewService,
   ],
-  exports: [DiscoveryRunnerService, DiscoveryRunsService, ResourcesService, ToolCatalogService],
+  exports: [DiscoveryRunnerService, DiscoveryRunsService, PromptCatalogService, ResourcesService, ToolCatalogService],
 })
 export class DiscoveryModule {}

@@ -9,6 +9,16 @@ const HINTS = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHi
 
 type Part = Record<string, unknown>;
 
+/** Of a resource or template (MCP, Resource), beside what has columns of its own; `name` where that is not its title. */
+export interface ListedExtras {
+  name?: string;
+  title?: string;
+  size?: number;
+  icons?: unknown[];
+  annotations?: Part;
+  _meta?: Part;
+}
+
 export function keptSchema(schema: Part): Part {
   return isTooLarge(schema) ? { [TOO_LARGE]: digestOf(schema) } : schema;
 }
@@ -36,6 +46,31 @@ export function keptAnnotations(annotations: Part): Part {
 
 export function keptArguments(args: unknown[]): unknown[] {
   return isTooLarge(args) ? [{ [TOO_LARGE]: digestOf(args) }] : args;
+}
+
+/** Of what says nothing of use or safety; what is too large is left out. */
+export function keptExtras(entry: Part): Pick<ListedExtras, 'icons' | '_meta'> {
+  const { icons, _meta: meta } = entry;
+  return {
+    ...(Array.isArray(icons) && !isTooLarge(icons) ? { icons } : {}),
+    ...(isPart(meta) && !isTooLarge(meta) ? { _meta: meta } : {}),
+  };
+}
+
+/** @param shownAs the name that its row has */
+export function keptListing(entry: Part, shownAs: string): ListedExtras {
+  const { name, title, size, annotations } = entry;
+  return {
+    ...(typeof name === 'string' && name !== shownAs && !isTooLarge(name) ? { name } : {}),
+    ...(typeof title === 'string' && title === shownAs ? { title } : {}),
+    ...(Number.isSafeInteger(size) ? { size: size as number } : {}),
+    ...(isPart(annotations) && !isTooLarge(annotations) ? { annotations } : {}),
+    ...keptExtras(entry),
+  };
+}
+
+function isPart(value: unknown): value is Part {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isTooLarge(part: unknown): boolean {

@@ -1,5 +1,6 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryGeneratedColumn } from 'typeorm';
 import { Connection } from '../connections/connection.entity.js';
+import type { ListedExtras } from './kept-definition.js';
 
 /** The four things an MCP server can list. */
 export type ResourceKind = 'resource' | 'resource_template' | 'tool' | 'prompt';
@@ -53,6 +54,10 @@ export class Resource {
 
   @Column('text', { name: 'mime_type', nullable: true })
   mimeType: string | null;
+
+  /** What else the upstream says of it in its list: as MCP names it, see {@link ListedExtras}. */
+  @Column('json', { default: {} })
+  listed: ListedExtras;
 
   @Column('integer', { name: 'parent_id', nullable: true })
   parentId: number | null;

@@ -6,6 +6,7 @@ import { Database } from '../../platform/database/transaction.js';
 import { notFound } from '../../platform/http/domain-error.js';
 import { Page, readPage, type PageQuery } from '../../platform/http/paging.js';
 import { uriDigest } from './discovered-item.js';
+import type { ListedExtras } from './kept-definition.js';
 import { Resource, type ResourceKind } from './resource.entity.js';
 import { ListResources, toResourceResponse, type ResourceResponse, type ResourceRow } from './resources.dto.js';
 
@@ -41,6 +42,16 @@ export interface ServerResourceRow {
   resource_name: string;
   description: string;
   mime_type: string | null;
+}
+
+/** A resource or template as an agent is shown it. */
+export interface ListedResource {
+  id: number;
+  uri: string;
+  name: string;
+  description: string;
+  mimeType: string | null;
+  listed: ListedExtras;
 }
 
 /** Which rows somebody may see: everything in some organizations, and single ones that were granted. */
@@ -157,6 +168,18 @@ export class ResourcesService {
         'r.mime_type AS mime_type',
       ]);
     return readPage<ServerResourceRow, Resource>(rows, 'r.id', page, 'integer');
+  }
+
+  /** Of these rows, in their order, as far as they are there now. */
+  ofIds(organizationId: string, ids: readonly number[]): Promise<ListedResource[]> {
+    return this.database.manager
+      .createQueryBuilder(Resource, 'r')
+      .where('r.organization_id = :organizationId AND r.id = ANY(:ids) AND r.is_available', { organizationId, ids })
+      .select(['r.id AS id', 'r.resource_uri AS uri', 'r.resource_name AS name', 'r.description AS description'])
+      .addSelect('r.mime_type', 'mimeType')
+      .addSelect('r.listed', 'listed')
+      .orderBy('r.id')
+      .getRawMany<ListedResource>();
   }
 
   /** Everything that is available on a connection, for the policy of its grants. */

@@ -128,6 +128,17 @@ export class ToolCatalogService implements OnModuleDestroy {
     return tool;
   }
 
+  /** Of these resource rows, in their order. */
+  ofIds(organizationId: string, resourceIds: readonly number[]): Promise<ToolFacts[]> {
+    return this.usable()
+      .andWhere('t.organization_id = :organizationId AND t.resource_id = ANY(:resourceIds)', {
+        organizationId,
+        resourceIds,
+      })
+      .orderBy('t.resource_id')
+      .getRawMany<ToolFacts>();
+  }
+
   /** All that a connection offers, switched on or off, for the policy of its grants. */
   outlines(connectionId: string): Promise<ToolOutline[]> {
     return this.available()

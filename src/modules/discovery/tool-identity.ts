@@ -3,6 +3,7 @@ import { TOOL_EFFECTS, type ToolDefinition, type ToolEffect } from './tool.entit
 
 const LONGEST_PUBLIC_ID = 128;
 const HASH_LENGTH = 8;
+const LONGEST_TITLE = 500;
 
 /**
  * `{server_id}_{tool_name}` in the characters that every MCP client takes (SEP-986). Where that is too long or already
@@ -20,9 +21,16 @@ export function publicToolId(serverId: string, toolName: string, taken: Readonly
   }
 }
 
+/** The title that a server gives a tool: its own, else that in its annotations (MCP 2025-11-25, ToolAnnotations). */
+export function statedTitle({ title, annotations }: ToolDefinition): string | undefined {
+  const annotated = annotations?.title;
+  return title ?? (typeof annotated === 'string' && annotated !== '' ? annotated.slice(0, LONGEST_TITLE) : undefined);
+}
+
 /** `get_weather` becomes `Get Weather`, `listUserRepos` becomes `List User Repos`. */
 export function titleOf(tool: ToolDefinition): string {
-  if (tool.title !== undefined) return tool.title;
+  const stated = statedTitle(tool);
+  if (stated !== undefined) return stated;
   const words = tool.name
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .split(/[^A-Za-z0-9]+/)

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Actor } from '../../platform/auth/actor.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
+import { traceOfRequest } from '../../platform/telemetry/trace-context.js';
 import { ResourcesService, type ResourceDetails } from '../discovery/resources.service.js';
 import { ToolCatalogService } from '../discovery/tool-catalog.service.js';
 import { InvocationService } from '../tools/invocation.service.js';
@@ -99,7 +100,7 @@ export class ItemReaderService {
       requireReading(tool.effect);
       const args = argumentsFor(config, at.cursor);
       const used = { ...tool, grantId };
-      const { items, next } = await this.invocation.callTool(caller, used, args, signal, (result) =>
+      const { items, next } = await this.invocation.callTool(caller, used, args, { signal }, (result) =>
         itemsOfTool(result, config),
       );
       return { items, next, checkpoint: null };
@@ -120,7 +121,7 @@ export class ItemReaderService {
     const { items, page } = await this.invocation.readResource(
       caller,
       { ...readable, window, grantId },
-      signal,
+      { signal },
       (result) => itemsOfResource(result, config),
     );
     return { items, next: page?.nextCursor ?? null, checkpoint: page?.checkpoint ?? null };
@@ -148,7 +149,8 @@ function mappingActor(place: ReadPlace, requestId: string): Actor {
     sessionId: null,
     organizations: new Map(),
     workspaces: new Map([[workspace_id, { organizationId, role: 'member' }]]),
-    origin: { requestId, address: '', idempotencyKey: null },
+    // The pages of one sync are one trace.
+    origin: { requestId, address: '', idempotencyKey: null, trace: traceOfRequest(undefined, requestId) },
   };
 }
 

@@ -73,7 +73,7 @@ describe('a mapping of Jira issues', () => {
     const { body } = await sync();
     expect(body).toMatchObject({ items_written: 1, items_failed: 0 });
     expect(body.items_synced).toBeLessThan(253);
-    const [run] = (await acme.owner.get(`${path}syncs/`)).body.slice(-1);
+    const [run] = (await acme.owner.get(`${path}syncs/`)).body;
     expect(run.mode).toBe('incremental');
     expect((await item(idOf('DEV-2')))?.data).toEqual({ issue_key: 'DEV-2', summary: 'Changed since' });
     expect((await sync({ complete: true })).body).toMatchObject({ items_synced: 253, items_written: 0 });

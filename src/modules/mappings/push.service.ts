@@ -163,7 +163,7 @@ export class PushService {
     const tool = await this.toolOf(mapping, name);
     const caller = { actor, workspace: mapping.workspace_id, door: 'mapping' as const };
     const used = { ...tool, grantId: mapping.workspace_access_id };
-    return this.invocation.callTool(caller, used, args, signal, toAnswer);
+    return this.invocation.callTool(caller, used, args, { signal }, toAnswer);
   }
 
   private async toolOf(

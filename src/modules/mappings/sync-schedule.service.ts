@@ -1,6 +1,7 @@
 import { Injectable, Logger, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { Database } from '../../platform/database/transaction.js';
 import { enqueueJob } from '../../platform/jobs/enqueue-job.js';
+import { RepeatedWork } from '../../platform/jobs/repeated-work.js';
 import { ProcessLease } from '../../platform/processes/process-lease.service.js';
 import { MAPPING_SYNC_JOB } from './sync-runner.service.js';
 import { enqueueSync } from './syncs.service.js';
@@ -18,16 +19,23 @@ const DUE = `
 /** A tenth earlier or later, so that mappings of one moment spread. */
 const MOVE = `
   UPDATE mappings SET next_sync_at = now() + sync_frequency * (0.9 + 0.2 * random()) * interval '1 s' WHERE id = ANY($1)`;
+/** Begun by a process that is dead, or taken long ago by one that is paused and has not even begun. */
 const LEFT_BEHIND = `
-  SELECT id FROM mapping_syncs WHERE status = 'running' AND process_is_dead(process_id, $1) ORDER BY id LIMIT ${AT_ONCE}`;
+  SELECT id FROM mapping_syncs WHERE status = 'running' AND process_is_dead(process_id, $1)
+  UNION
+  SELECT s.id FROM mapping_syncs s JOIN graphile_worker.jobs j ON j.key = '${MAPPING_SYNC_JOB}:' || s.id
+   WHERE s.status = 'queued' AND j.locked_at < now() - interval '30 s'
+  ORDER BY id LIMIT ${AT_ONCE}`;
 
 /** Begins the syncs that are due, once for all replicas, and those that a dead process left. */
 @Injectable()
 export class SyncScheduleService implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger('mappings');
-  private timer: NodeJS.Timeout | undefined;
-  private looking: Promise<void> = Promise.resolve();
-  private stopped = false;
+  private readonly looks = new RepeatedWork(
+    () => this.look(),
+    EVERY_MS,
+    (error) => this.logger.warn({ err: error }, 'syncs that are due could not be begun'),
+  );
 
   constructor(
     private readonly database: Database,
@@ -35,22 +43,11 @@ export class SyncScheduleService implements OnApplicationBootstrap, OnApplicatio
   ) {}
 
   onApplicationBootstrap(): void {
-    this.later();
+    this.looks.start();
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    clearTimeout(this.timer);
-    await this.looking;
-  }
-
-  private later(): void {
-    if (this.stopped) return;
-    this.timer = setTimeout(() => {
-      this.looking = this.look()
-        .catch((error: unknown) => this.logger.warn({ err: error }, 'syncs that are due could not be begun'))
-        .finally(() => this.later());
-    }, EVERY_MS).unref();
+  onApplicationShutdown(): Promise<void> {
+    return this.looks.stop();
   }
 
   private async look(): Promise<void> {

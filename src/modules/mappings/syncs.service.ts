@@ -58,9 +58,11 @@ export class SyncsService {
     });
   }
 
+  /** Newest first. */
   async list(actor: Actor, mappingId: number, page: PageQuery): Promise<Page<SyncResponse>> {
     await this.mappings.readable(actor, mappingId);
-    return (await readPage<SyncRow, MappingSync>(this.rows(mappingId), 's.id', page, 'uuid')).map(toSyncResponse);
+    const rows = this.rows(mappingId);
+    return (await readPage<SyncRow, MappingSync>(rows, 's.id', page, 'uuid', 'newest')).map(toSyncResponse);
   }
 
   async get(actor: Actor, mappingId: number, id: string): Promise<SyncResponse> {

@@ -5,7 +5,7 @@ import { AccessTokenService } from '../../platform/auth/access-token.service.js'
 import { principalOf, type Principal } from '../../platform/auth/actor.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { addressKey } from '../../platform/http/request-hooks.js';
-import { RequestLimits } from '../../platform/throttling/request-limits.js';
+import { RequestLimits, tooMany } from '../../platform/throttling/request-limits.js';
 import { AuthenticationService } from '../identity/authentication.service.js';
 import { readHandshake } from './handshake.js';
 import { LiveMessagesService } from './live-messages.service.js';
@@ -54,9 +54,7 @@ export class AdmissionService {
 
   private async limit(address: string, principal: Principal | null): Promise<void> {
     const state = await this.limits.consume(principal ? principalOf(principal) : null, addressKey(address));
-    if (state.allowed) return;
-    const message = `More than ${state.limit} requests a minute: wait ${state.resetSeconds} s`;
-    throw new DomainError('rate_limit_exceeded', message, { limit: state.limit }, state.resetSeconds);
+    if (!state.allowed) throw tooMany(state);
   }
 
   private refuseTooMany(principal: Principal): void {

@@ -1,3 +1,5 @@
+import { VERSION } from '../../platform/telemetry/version.js';
+
 const ID = { type: 'string', format: 'uuid' };
 const INTEGER = { type: 'integer' };
 const TEXT = { type: 'string' };
@@ -73,7 +75,7 @@ export function asyncApiDocument(publicUrl: string): Record<string, unknown> {
     asyncapi: '3.0.0',
     info: {
       title: 'MCP control plane, live events',
-      version: '0.1.0',
+      version: VERSION,
       description:
         'JSON text frames. The token is in the Authorization header, in the subprotocols `mcp.v1, bearer.<token>`, or a single-use ' +
         'ticket of POST /api/v1/mcp/ws-tickets/ in `?ticket=`. Refusals are HTTP answers before the upgrade: 401, 404, 429, 503. ' +

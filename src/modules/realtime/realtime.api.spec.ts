@@ -243,6 +243,10 @@ describe('the WebSocket of a connection', () => {
     await flooder.until(() => flooder.closed !== null);
     await large.until(() => large.closed !== null);
     expect([flooder.closed, large.closed, neighbour.closed]).toEqual([1008, 1009, null]);
+    const { text } = await app.anonymous.get('/metrics');
+    expect(text).toContain('websockets_closed_total{reason="too_many_frames"} 1\n');
+    expect(text).toMatch(/websockets_closed_total\{reason="right_lost"\} 1\n/);
+    expect(text).toMatch(/websocket_messages_total [1-9]/);
     await acme.owner.patch('/mcp/tools/memos_echo', { effect: 'write' });
     await neighbour.until(() => neighbour.of('tool_changed').length > 0);
   });

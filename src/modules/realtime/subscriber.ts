@@ -11,6 +11,8 @@ export const CLOSE = {
   forbidden: 4403,
 } as const;
 
+export type Closing = keyof typeof CLOSE;
+
 /** Bytes that may wait for a reader that does not keep up. */
 const MOST_WAITING = 4 * 1024 * 1024;
 /** Frames that a client may send in this time; there is nothing that it has to say. */
@@ -20,6 +22,8 @@ const FRAMES_MS = 10_000;
 /** One open socket, and who is behind it. */
 export class Subscriber {
   isAlive = true;
+  /** Why it was closed from here; null as long as it was not. */
+  closing: Closing | null = null;
   private frames = 0;
   private framesSince = Date.now();
 
@@ -39,21 +43,27 @@ export class Subscriber {
     socket.on('error', () => undefined);
   }
 
-  send(message: Message): void {
-    if (this.socket.readyState !== WebSocket.OPEN) return;
-    if (this.socket.bufferedAmount > MOST_WAITING) return this.close(CLOSE.tryLater, 'does not keep up');
+  /** @returns whether it was sent */
+  send(message: Message): boolean {
+    if (this.socket.readyState !== WebSocket.OPEN) return false;
+    if (this.socket.bufferedAmount > MOST_WAITING) {
+      this.close('tryLater', 'does not keep up');
+      return false;
+    }
     this.socket.send(JSON.stringify(message));
+    return true;
   }
 
-  close(code: number, reason: string): void {
-    this.socket.close(code, reason);
+  close(closing: Closing, reason: string): void {
+    this.closing ??= closing;
+    this.socket.close(CLOSE[closing], reason);
     // Whoever does not read does not answer either.
-    if (code === CLOSE.tryLater || code === CLOSE.policy) setTimeout(() => this.socket.terminate(), 1_000).unref();
+    if (closing === 'tryLater' || closing === 'policy') setTimeout(() => this.socket.terminate(), 1_000).unref();
   }
 
   private countFrame(): void {
     const now = Date.now();
     if (now - this.framesSince > FRAMES_MS) [this.frames, this.framesSince] = [0, now];
-    if (++this.frames > MOST_FRAMES) this.close(CLOSE.policy, 'too many frames');
+    if (++this.frames > MOST_FRAMES) this.close('policy', 'too many frames');
   }
 }

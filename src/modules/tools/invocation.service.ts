@@ -1,24 +1,47 @@
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { Injectable } from '@nestjs/common';
 import { metaOfWindow, type ItemWindow } from '../../mcp/provider-meta.js';
 import { principalOf } from '../../platform/auth/actor.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { SchemaChecker } from '../../platform/schemas/schema-checker.js';
+import { RequestLimits } from '../../platform/throttling/request-limits.js';
 import { ConnectionTargetsService } from '../connections/connection-targets.service.js';
+import type { PromptFacts } from '../discovery/prompt-catalog.service.js';
 import type { ToolFacts } from '../discovery/tool-catalog.service.js';
 import {
   AccessDecisionsService,
+  filterCompletion,
   filterResourceResult,
   filterToolResult,
   REASONS,
   Refused,
   type Access,
   type Allowed,
+  type CompletionTarget,
   type Lookup,
 } from '../workspace-access/access-decisions.service.js';
 import { LedgerService, type Attempt } from '../usage/ledger.service.js';
 import { answered, failed, reasonOf, withheld } from './call-end.js';
+import { onUpstream } from './call-times.js';
+import {
+  attemptOf,
+  bytesOf,
+  chargedTo,
+  isNotThere,
+  isServersOwn,
+  principalIn,
+  requireReviewed,
+  signalOf,
+  toolCall,
+  uncheckedError,
+  withoutKey,
+  type Outgoing,
+} from './attempt.js';
 import type { Caller } from './caller.js';
-import { UpstreamUseService, type Use } from './upstream-use.service.js';
+import { UpstreamUseService, type Carrying, type Subscriber } from './upstream-use.service.js';
+
+export type { Caller } from './caller.js';
+export type { Carrying } from './upstream-use.service.js';
 
 /** What is read: a listed resource, or (without an id) the expansion of a listed template. */
 export interface ReadableResource {
@@ -36,12 +59,18 @@ export interface ReadableResource {
   grantId?: number;
 }
 
+/** Whose argument is completed. */
+export interface Completable extends Pick<PromptFacts, 'connectionId' | 'organizationId' | 'blocked'> {
+  /** As the caller named it. */
+  named: string;
+}
+
 /** One use of an upstream on the path: what the ledger says of it, and what goes out. */
 interface Call<Answer> {
   attempt: Attempt;
   /** The name of the tool at the server, which may have a price of its own. */
   toolName: string | null;
-  request: Omit<Use, 'principal'>;
+  request: Outgoing;
   filter: (result: unknown, decision: Allowed) => unknown;
   /** What the client is answered. @throws DomainError where the result is none */
   toAnswer: (result: unknown) => Answer;
@@ -52,8 +81,6 @@ interface Call<Answer> {
 /** By which right something is done directly: an admin's own. */
 const DIRECT = 'direct';
 const LOOKUP = 'lookup';
-/** MCP 2025-11-25, Resources, Error Handling; 2026-07-28 uses Invalid params for the same. */
-const UPSTREAM_NOT_FOUND: ReadonlySet<unknown> = new Set([-32_002, -32_602]);
 
 /**
  * The one path of every use of an upstream: grant and policy on the arguments, definition, schema, ledger row opened, session,
@@ -68,6 +95,7 @@ export class InvocationService {
     private readonly targets: ConnectionTargetsService,
     private readonly ledger: LedgerService,
     private readonly upstream: UpstreamUseService,
+    private readonly limits: RequestLimits,
   ) {}
 
   /**
@@ -79,20 +107,22 @@ export class InvocationService {
     caller: Caller,
     tool: ToolFacts & { grantId?: number },
     args: Record<string, unknown>,
-    signal: AbortSignal,
+    carrying: Carrying,
     toAnswer: (result: unknown) => Answer,
   ): Promise<Answer> {
     const attempt = attemptOf(caller, tool, tool.id, args);
-    const lookUp = (lookup: Lookup): Promise<unknown> => this.lookUp(caller, tool, lookup, signal);
+    const lookUp = (lookup: Lookup) =>
+      onUpstream(attempt.times, () => this.lookUp(caller, tool, lookup, carrying.signal));
     const access = await this.recorded(attempt, () =>
       this.decisions.forCall(caller.actor, caller.workspace, tool, args, lookUp),
     );
+    await this.limit(attempt, access);
     const given = access.kind === 'granted' ? access.decision.arguments : args;
     await this.recorded(chargedTo(attempt, access), async () => {
       requireReviewed(tool);
       await this.checkArguments(tool, given);
     });
-    const request = { ...toolCall(tool, tool.name, given), signal };
+    const request = { ...toolCall(tool, tool.name, given), ...carrying };
     return this.use(access, { attempt, toolName: tool.name, request, filter: filterToolResult, toAnswer });
   }
 
@@ -100,7 +130,7 @@ export class InvocationService {
   async readResource<Answer>(
     caller: Caller,
     resource: ReadableResource,
-    signal: AbortSignal,
+    carrying: Carrying,
     toAnswer: (result: unknown) => Answer,
   ): Promise<Answer> {
     const { connectionId, uri, window } = resource;
@@ -113,18 +143,86 @@ export class InvocationService {
       operation,
     };
     const access = await this.recorded(attempt, () => this.decisions.forRead(caller.actor, caller.workspace, resource));
+    await this.limit(attempt, access);
     return this.use(access, {
       attempt,
       toolName: null,
-      request: { connectionId, operation, params, signal },
+      request: { connectionId, operation, params, ...carrying },
       filter: filterResourceResult,
       toAnswer,
       toError: (error) => (isNotThere(error) ? notFound('resource', uri) : error),
     });
   }
 
+  /**
+   * Has its server tell when a resource changes, for as long as somebody wants to hear it.
+   * @throws as {@link callTool}
+   */
+  async subscribe(
+    caller: Caller,
+    resource: ReadableResource,
+    carrying: Carrying,
+    subscriber: Subscriber,
+  ): Promise<void> {
+    const { connectionId, uri } = resource;
+    const operation = 'resources/subscribe';
+    const params = { uri };
+    const attempt = { ...attemptOf(caller, resource, null, params), resourceId: resource.listedAs, operation };
+    const access = await this.recorded(attempt, () => this.decisions.forRead(caller.actor, caller.workspace, resource));
+    await this.limit(attempt, access);
+    const request = { connectionId, operation, params, subscriber, ...carrying } as const;
+    await this.use(access, { attempt, toolName: null, request, filter: (result) => result, toAnswer: () => null });
+  }
+
+  /**
+   * @param named as the caller named it
+   * @throws as {@link callTool}
+   */
+  async getPrompt<Answer>(
+    caller: Caller,
+    prompt: PromptFacts & { named: string },
+    args: Record<string, unknown> | undefined,
+    carrying: Carrying,
+    toAnswer: (result: unknown) => Answer,
+  ): Promise<Answer> {
+    const { id, uri, connectionId, organizationId, definition, named } = prompt;
+    const operation = 'prompts/get';
+    const params = args === undefined ? { name: definition.name } : { name: definition.name, arguments: args };
+    const attempt = { ...attemptOf(caller, prompt, null, params), resourceId: id, operation };
+    const target = { uri, resourceId: id, connectionId, organizationId, named };
+    const access = await this.recorded(attempt, () => this.decisions.forRead(caller.actor, caller.workspace, target));
+    await this.limit(attempt, access);
+    await this.recorded(chargedTo(attempt, access), async () => requireReviewed(prompt));
+    const request = { connectionId, operation, params, ...carrying } as const;
+    return this.use(access, { attempt, toolName: null, request, filter: (result) => result, toAnswer });
+  }
+
+  /**
+   * Completes an argument of a prompt, or a variable of a resource template.
+   * @param params as they leave: by the server's own names
+   * @throws as {@link callTool}
+   */
+  async complete<Answer>(
+    caller: Caller,
+    target: CompletionTarget & Completable,
+    params: Record<string, unknown>,
+    carrying: Carrying,
+    toAnswer: (result: unknown) => Answer,
+  ): Promise<Answer> {
+    const { connectionId, resourceId } = target;
+    const operation = 'completion/complete';
+    const attempt = { ...attemptOf(caller, target, null, params), resourceId, operation };
+    const access = await this.recorded(attempt, () =>
+      this.decisions.forCompletion(caller.actor, caller.workspace, target),
+    );
+    await this.limit(attempt, access);
+    await this.recorded(chargedTo(attempt, access), async () => requireReviewed(target));
+    const request = { connectionId, operation, params, ...carrying } as const;
+    return this.use(access, { attempt, toolName: null, request, filter: filterCompletion, toAnswer });
+  }
+
   /** What a call touches, asked of the server. Null where it said nothing that could be read. */
-  private async lookUp(caller: Caller, tool: ToolFacts, lookup: Lookup, signal: AbortSignal): Promise<unknown> {
+  private async lookUp(caller: Caller, tool: ToolFacts, lookup: Lookup, signal: CancelSignal): Promise<unknown> {
     // Nothing leaves for a call that would be refused anyway.
     requireReviewed(tool);
     await this.checkArguments(tool, lookup.call);
@@ -179,7 +277,7 @@ export class InvocationService {
     attempt: Attempt,
     reason: string,
     toolName: string | null,
-    request: Omit<Use, 'principal'>,
+    request: Outgoing,
     finish: (result: unknown) => Finished<Answer>,
     toError: (error: unknown) => unknown = (error) => error,
   ): Promise<Answer> {
@@ -190,11 +288,9 @@ export class InvocationService {
     const started = performance.now();
     let outcome: Finished<Answer>;
     try {
-      const result = await this.upstream.send({
-        ...request,
-        principal: principalIn(attempt),
-        signal: signalOf(attempt, request),
-      });
+      const { trace } = attempt.actor.origin;
+      const sent = { ...request, principal: principalIn(attempt), trace, signal: signalOf(attempt, request) };
+      const result = await onUpstream(attempt.times, () => this.upstream.send(sent));
       outcome = finish(result);
     } catch (error) {
       const told = toError(error);
@@ -206,12 +302,21 @@ export class InvocationService {
     return outcome.value;
   }
 
+  /** Agents have a limit for each grant. @throws DomainError 429 */
+  private async limit(attempt: Attempt, access: Access): Promise<void> {
+    if (attempt.door !== 'agent' || access.kind !== 'granted') return;
+    await this.recorded(chargedTo(attempt, access), () => this.limits.requireAgents(`grant:${access.grantId}`));
+  }
+
   /** What is refused is an attempt all the same. */
   private async recorded<T>(attempt: Attempt, decide: () => Promise<T>): Promise<T> {
     try {
       return await decide();
     } catch (error) {
       if (!(error instanceof DomainError) || error.code === 'unavailable') throw error;
+      // Where no grant counts it, the agent does: each refusal is written down.
+      if (attempt.door === 'agent' && attempt.workspaceAccessId === null)
+        await this.limits.requireAgents(principalOf(attempt.actor));
       if (error instanceof Refused) {
         const { workspaceId, grantId, reason, isHidden } = error;
         await this.ledger.refuse({ ...attempt, workspaceId, workspaceAccessId: grantId, isHidden }, reason);
@@ -252,89 +357,4 @@ type Finished<Answer> = ({ value: Answer } | { error: unknown }) & {
 function finished<Answer>(result: unknown, shown: unknown, toAnswer: (result: unknown) => Answer): Finished<Answer> {
   const value = toAnswer(shown);
   return { value, end: answered(result, value), bytesShown: bytesOf(shown) };
-}
-
-function attemptOf(
-  { actor, door }: Caller,
-  { connectionId, organizationId }: { connectionId: string; organizationId: string },
-  toolId: number | null,
-  args: unknown,
-): Attempt {
-  return {
-    actor,
-    door,
-    organizationId,
-    connectionId,
-    workspaceId: null,
-    workspaceAccessId: null,
-    resourceId: toolId,
-    toolId,
-    operation: 'tools/call',
-    arguments: args,
-    isHidden: false,
-  };
-}
-
-/** A client with a key comes back for its answer: what it began is brought to an end, also when it hangs up meanwhile. */
-function signalOf({ actor }: Attempt, { signal }: { signal: AbortSignal }): AbortSignal {
-  return actor.origin.idempotencyKey === null ? signal : new AbortController().signal;
-}
-
-/** What is only asked may be asked again: the key of the request is for the call itself. */
-function withoutKey(caller: Caller): Caller {
-  const { actor } = caller;
-  return { ...caller, actor: { ...actor, origin: { ...actor.origin, idempotencyKey: null } } };
-}
-
-/** A call counts on the one resource that its scopes resolved to, else on the tool or resource itself. */
-function chargedTo(attempt: Attempt, access: Access): Attempt {
-  if (access.kind === 'direct') return attempt;
-  const { workspaceId, grantId, decision } = access;
-  return {
-    ...attempt,
-    workspaceId,
-    workspaceAccessId: grantId,
-    resourceId: decision.resourceId ?? attempt.resourceId,
-  };
-}
-
-function toolCall({ connectionId }: ToolFacts, name: string, args: object): Omit<Use, 'principal' | 'signal'> {
-  return { connectionId, operation: 'tools/call', params: { name, arguments: args } };
-}
-
-function bytesOf(value: unknown): number {
-  return value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
-}
-
-/** @throws DomainError 403 while the definition waits for a review, or was rejected */
-function requireReviewed({ blocked }: ToolFacts): void {
-  if (blocked === null) return;
-  throw new DomainError('access_denied', `${REASONS[blocked]}: an admin has to review it`, { reason: blocked });
-}
-
-/** Whether an error carries text of the server, and not only ours about it. */
-function isServersOwn(error: unknown): boolean {
-  if (!(error instanceof DomainError)) return false;
-  return error.details.upstream !== undefined || error.details.reason === 'refused_by_server';
-}
-
-function isNotThere(error: unknown): boolean {
-  const upstream =
-    error instanceof DomainError ? (error.details.upstream as { code?: unknown } | undefined) : undefined;
-  return upstream !== undefined && UPSTREAM_NOT_FOUND.has(upstream.code);
-}
-
-function uncheckedError(): DomainError {
-  return new DomainError(
-    'upstream_error',
-    'The server reported an error; its text could not be checked and is withheld',
-    {
-      reason: 'result_withheld',
-    },
-  );
-}
-
-/** One person in two workspaces is two principals: what a server remembers of one does not reach the other. */
-function principalIn({ actor, workspaceId }: Attempt): string {
-  return workspaceId === null ? principalOf(actor) : `${principalOf(actor)} workspace:${workspaceId}`;
 }

@@ -33,7 +33,7 @@ export class ResourceReadingService {
     const offered = canBeThere ? await this.resources.findByUri(connectionId, uri) : undefined;
     if (!offered) throw notFound('resource', uri.slice(0, LONGEST_URI));
     const resource = { connectionId, organizationId, uri, ...offered, named: uri };
-    return this.invocation.readResource(caller, resource, signal, toResourceAnswer);
+    return this.invocation.readResource(caller, resource, { signal }, toResourceAnswer);
   }
 
   /** By the id of its row. */
@@ -41,6 +41,6 @@ export class ResourceReadingService {
     const organizations = await this.decisions.organizationsOf(caller.actor, caller.workspace);
     const { connectionId, organizationId, uri } = await this.resources.readable(organizations, id);
     const resource = { connectionId, organizationId, uri, resourceId: id, listedAs: id, named: id, window };
-    return this.invocation.readResource(caller, resource, signal, toResourceAnswer);
+    return this.invocation.readResource(caller, resource, { signal }, toResourceAnswer);
   }
 }

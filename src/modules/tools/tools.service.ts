@@ -41,7 +41,7 @@ export class ToolsService {
     signal: AbortSignal,
   ): Promise<ToolAnswer> {
     const tool = await this.find(caller, id, organization);
-    return this.invocation.callTool(caller, tool, body.arguments ?? {}, signal, toToolAnswer);
+    return this.invocation.callTool(caller, tool, body.arguments ?? {}, { signal }, toToolAnswer);
   }
 
   private async find(caller: Caller, id: string, organization: string | undefined): Promise<ToolFacts> {

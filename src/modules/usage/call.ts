@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Actor } from '../../platform/auth/actor.js';
 import { canonicalJson } from '../../platform/json/canonical-json.js';
 import type { Amount } from '../../platform/money/amount.js';
 
 /** How a call came in. */
-export type Door = 'rest' | 'agent' | 'mapping';
+export const DOORS = ['rest', 'agent', 'mapping'] as const;
+export type Door = (typeof DOORS)[number];
 
 /** How a call ended. `unknown`: its process died before it could say. */
 export type CallOutcome = 'ok' | 'tool_error' | 'upstream_error' | 'timeout' | 'cancelled' | 'denied' | 'unknown';
@@ -19,6 +20,13 @@ export const COUNTS: Record<CallOutcome, { request: 0 | 1; error: 0 | 1; isTimed
   denied: { request: 0, error: 0, isTimed: false, isCharged: false },
   unknown: { request: 0, error: 0, isTimed: false, isCharged: false },
 };
+
+/** Where the time of a call goes, in milliseconds of the clock that never jumps. */
+export interface CallTimes {
+  readonly startedAt: number;
+  /** Spent on upstreams, their queue included. */
+  upstreamMs: number;
+}
 
 /** What is tried, by whom, and what it is charged to. */
 export interface Attempt {
@@ -38,6 +46,7 @@ export interface Attempt {
   arguments: unknown;
   /** The caller was told that there is no such thing: the row is for admins only. */
   isHidden: boolean;
+  times: CallTimes;
 }
 
 /** A row of `open_calls` as far as both kinds of rows have it; times are ISO 8601 with milliseconds. */
@@ -91,9 +100,7 @@ export function toFacts(id: string, attempt: Attempt, reason: string, bytesSent:
     bytes_sent: bytesSent,
     request_id: actor.origin.requestId,
     address: actor.origin.address,
-    arguments_hash: createHash('sha256')
-      .update(canonicalJson(attempt.arguments ?? null))
-      .digest('hex'),
+    arguments_hash: hash('sha256', canonicalJson(attempt.arguments ?? null), 'hex'),
     is_hidden: attempt.isHidden,
   };
 }
@@ -106,12 +113,10 @@ export function digestOf(call: ClosedCall): Buffer {
     ...[call.reason, call.bytes_sent, call.request_id, call.address, call.arguments_hash, call.is_hidden],
     ...[call.finished_at, call.outcome, call.duration_us, call.bytes_received, call.cost],
   ]);
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }
 
 /** Of the calls that one link of the chain stands for, in the order of their ids. */
 export function digestOfAll(calls: readonly ClosedCall[]): Buffer {
-  const hash = createHash('sha256');
-  for (const call of calls) hash.update(digestOf(call));
-  return hash.digest();
+  return hash('sha256', Buffer.concat(calls.map(digestOf)), 'buffer');
 }

@@ -277,7 +277,7 @@ describe('calls', () => {
     const before = await app.query<{ count: number }>('SELECT count(*)::int AS count FROM calls');
     const batches = 'SELECT count(DISTINCT chain_seq)::int AS count FROM calls';
     const linksBefore = await app.query<{ count: number }>(batches);
-    const answers = await closedTogether(app, () =>
+    const answers = await closedTogether(app, 150, () =>
       Promise.all(Array.from({ length: 200 }, (_, n) => execute(acme.owner, 'memos_echo', { message: String(n) }))),
     );
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));

@@ -31,7 +31,7 @@ export interface Closing {
   usage: (DayTotals & { resource_id: number | null })[];
   tools: (DayTotals & { tool_id: number })[];
   grants: GrantTotals[];
-  links: { organization_id: string; digest: string; calls: ClosedCall[] }[];
+  links: { organization_id: string; digest: string }[];
 }
 
 export function toClosing(calls: readonly ClosedCall[]): Closing {
@@ -72,7 +72,7 @@ export function toClosing(calls: readonly ClosedCall[]): Closing {
     grants: inOrder(grants),
     links: [...links]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([organization_id, of]) => ({ organization_id, digest: digestOfAll(of).toString('hex'), calls: of })),
+      .map(([organization_id, of]) => ({ organization_id, digest: digestOfAll(of).toString('hex') })),
   };
 }
 

@@ -1,3 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Whoever wrote with so many others gives the next ones time to come together, as PostgreSQL's `commit_siblings` does. */
+const COMPANY = 4;
+/** Milliseconds: less than it takes to write a batch. */
+const GATHERING_MS = 2;
+
 interface Waiting<Item, Result> {
   item: Item;
   resolve: (result: Result) => void;
@@ -6,7 +13,8 @@ interface Waiting<Item, Result> {
 
 /**
  * Writes what arrives in shared transactions: a batch is everything that came while the previous one was written, so many
- * concurrent items share a commit and one alone waits for nobody.
+ * concurrent items share a commit and one alone waits for nobody. Where many come, they are given a moment more: a batch
+ * costs the server much more than each of its rows.
  */
 export class GroupCommit<Item, Result> {
   private waiting: Waiting<Item, Result>[] = [];
@@ -21,6 +29,11 @@ export class GroupCommit<Item, Result> {
     private readonly most: number,
   ) {}
 
+  /** Items that are not being written yet. */
+  get size(): number {
+    return this.waiting.length;
+  }
+
   add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ item, resolve, reject });
@@ -32,8 +45,10 @@ export class GroupCommit<Item, Result> {
     this.isWriting = true;
     // What is added in the same turn of the event loop goes together.
     await Promise.resolve();
-    while (this.waiting.length > 0) {
+    for (let written = 0; this.waiting.length > 0;) {
+      if (written > COMPANY) await delay(GATHERING_MS);
       const batch = this.waiting.splice(0, this.most);
+      written = batch.length;
       try {
         const results = await this.write(batch.map(({ item }) => item));
         for (const [index, { resolve, reject }] of batch.entries()) {

@@ -7,6 +7,7 @@ import type { ClaimedKey } from '../../platform/http/idempotency/idempotency-key
 import type { ReleasedKey, SealedAnswer } from '../../platform/http/idempotency/idempotency.service.js';
 import type { Amount } from '../../platform/money/amount.js';
 import { ProcessLease } from '../../platform/processes/process-lease.service.js';
+import { MetricsService, type Distribution, type EventCounter } from '../../platform/telemetry/metrics.service.js';
 import { AuditService } from '../audit/audit.service.js';
 import { AuditHeadsService } from '../audit/audit-heads.service.js';
 import type { CallFacts, ClosedCall } from './call.js';
@@ -48,14 +49,17 @@ interface ReachedBudget {
 export class ClosedBefore extends Error {}
 
 const MOST_IN_A_BATCH = 500;
-/** SQLSTATE of `ledger_close` (migrations/1795390200000-Ledger.ts), and of transactions that only have to be tried again. */
+const SIZES = [1, 2, 5, 10, 20, 50, 100, 200, MOST_IN_A_BATCH];
+/** SQLSTATE of `ledger_close` (migrations/1796400000000-LedgerBatches.ts), and of transactions that only have to be tried again. */
 const CLOSED_BEFORE = 'MC001';
 const TRY_AGAIN = new Set(['40P01', '40001']);
 
 const OPEN =
   "SELECT call_id, refusal, period, to_char(resets_on, 'YYYY-MM-DD') AS resets_on, maximum FROM ledger_open($1, $2, $3)";
 const CLOSE =
-  "SELECT workspace_access_id, period, to_char(window_start, 'YYYY-MM-DD') AS window_start FROM ledger_close($1, $2, $3, $4, $5, $6)";
+  "SELECT workspace_access_id, period, to_char(window_start, 'YYYY-MM-DD') AS window_start FROM ledger_close($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+/** Of a call that was opened: its row says the rest. */
+const ENDS = ['id', 'reason', 'bytes_sent', 'finished_at', 'outcome', 'duration_us', 'bytes_received', 'cost'] as const;
 const ANSWER = 'SELECT idempotency_complete($1, $2, $3, $4, $5, $6)';
 
 /**
@@ -67,15 +71,18 @@ const ANSWER = 'SELECT idempotency_complete($1, $2, $3, $4, $5, $6)';
 export class LedgerWriter implements OnApplicationShutdown {
   private readonly logger = new Logger('ledger');
   private readonly opener = new GroupCommit<Opening, Refusal | null>(
-    (batch) => this.write(batch, this.open),
+    (batch) => this.write('open', batch, this.open),
     MOST_IN_A_BATCH,
   );
   private readonly closer = new GroupCommit<ClosingCall, null>(
-    (batch) => this.write(batch, this.close),
+    (batch) => this.write('close', batch, this.close),
     MOST_IN_A_BATCH,
   );
   private readonly opening: LedgerConnection;
   private readonly closing: LedgerConnection;
+  private readonly sizes: Distribution;
+  private readonly durations: Distribution;
+  private readonly failures: EventCounter;
 
   constructor(
     dataSource: DataSource,
@@ -83,11 +90,24 @@ export class LedgerWriter implements OnApplicationShutdown {
     private readonly heads: AuditHeadsService,
     private readonly audit: AuditService,
     private readonly database: Database,
+    metrics: MetricsService,
   ) {
     const { url = '' } = dataSource.options as PostgresOptions;
     const lost = (error: Error): void => this.logger.warn({ err: error }, 'a connection of the ledger was lost');
     this.opening = new LedgerConnection(url, lost);
     this.closing = new LedgerConnection(url, lost);
+    const batch = ['open', 'close'];
+    this.sizes = metrics.histogram('ledger_batch_calls', 'Calls written in one commit', { batch }, SIZES);
+    this.durations = metrics.histogram('ledger_commit_seconds', 'Time to write a batch, its commit included', {
+      batch,
+    });
+    this.failures = metrics.counter('ledger_failed_batches_total', 'Batches that could not be written whole', {
+      batch,
+    });
+    metrics.gauges('ledger_waiting_calls', 'Calls that wait for the next batch', 'batch', () => ({
+      open: this.opener.size,
+      close: this.closer.size,
+    }));
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -111,12 +131,18 @@ export class LedgerWriter implements OnApplicationShutdown {
 
   /** What can't be written must not take along what was written in the same transaction. */
   private async write<Item, Result>(
+    kind: 'open' | 'close',
     batch: Item[],
     write: (batch: Item[]) => Promise<(Result | Error)[]>,
   ): Promise<(Result | Error)[]> {
+    const began = performance.now();
     try {
-      return await write(batch);
+      const results = await write(batch);
+      this.sizes.observe(batch.length, kind);
+      this.durations.observe((performance.now() - began) / 1_000, kind);
+      return results;
     } catch (error) {
+      this.failures.inc(kind);
       if (batch.length === 1 || !(error instanceof pg.DatabaseError)) throw error;
       const results: (Result | Error)[] = [];
       for (const item of batch) results.push(...(await write([item]).catch((alone: unknown) => [alone as Error])));
@@ -160,11 +186,13 @@ export class LedgerWriter implements OnApplicationShutdown {
 
   private async closeAll(batch: readonly ClosingCall[]): Promise<void> {
     const { usage, tools, grants, links } = toClosing(batch.map(({ call }) => call));
-    const opened = batch.filter(({ wasOpened }) => wasOpened).map(({ call }) => call.id);
+    const opened = batch.filter(({ wasOpened }) => wasOpened).map(({ call }) => call);
+    const refused = batch.filter(({ wasOpened }) => !wasOpened).map(({ call }) => call);
     const answers = batch.flatMap(({ answer }) => answer ?? []);
-    const parts = [usage, tools, grants, answers, links].map(partOf);
+    const ends = ENDS.map((field) => opened.map((call) => call[field]));
+    const parts = [refused, usage, tools, grants, answers, links].map(partOf);
     const reached = await this.again(() =>
-      this.closing.query<ReachedBudget>(CLOSE, [opened, ...parts], 'ledger_close'),
+      this.closing.query<ReachedBudget>(CLOSE, [...ends, ...parts], 'ledger_close'),
     );
     for (const budget of reached) this.tell(budget, batch);
     for (const { organization_id } of links) this.heads.advanced(organization_id);

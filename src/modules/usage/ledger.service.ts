@@ -7,16 +7,18 @@ import { errorBody } from '../../platform/http/error.filter.js';
 import { IdempotencyService } from '../../platform/http/idempotency/idempotency.service.js';
 import { MetricsService } from '../../platform/telemetry/metrics.service.js';
 import { costOf, type Price } from '../registry/registry.service.js';
-import { COUNTS, toFacts, type Attempt, type CallFacts, type CallOutcome } from './call.js';
+import { COUNTS, toFacts, type Attempt, type CallFacts, type CallOutcome, type CallTimes } from './call.js';
+import { CallMetrics } from './call-metrics.js';
 import { ClosedBefore, LedgerWriter, type ClosingCall, type Refusal } from './ledger-writer.service.js';
 
-export type { Attempt, CallOutcome, Door } from './call.js';
+export type { Attempt, CallOutcome, CallTimes, Door } from './call.js';
 
 /** A call that is under way: its row is committed. */
 export interface OpenCall {
   readonly facts: CallFacts;
   readonly price: Price;
   readonly actor: Actor;
+  readonly times: CallTimes;
 }
 
 export interface CallEnd {
@@ -49,6 +51,7 @@ export class LedgerService implements OnApplicationShutdown {
     private readonly writer: LedgerWriter,
     private readonly idempotency: IdempotencyService,
     metrics: MetricsService,
+    private readonly calls: CallMetrics,
   ) {
     metrics.gauge('ledger_open_calls', 'Calls of this process that are under way', () => this.underWay.size);
   }
@@ -74,7 +77,7 @@ export class LedgerService implements OnApplicationShutdown {
       const reservedCost = costOf(price, sent + LARGEST_ANSWER);
       const refusal = await this.writer.opened({ facts, reservedCost, key }).catch(unavailable);
       if (refusal) throw await this.refused(attempt, refusal);
-      return { facts, price, actor: attempt.actor };
+      return { facts, price, actor: attempt.actor, times: attempt.times };
     } catch (error) {
       this.underWay.delete(facts.id);
       throw error;
@@ -87,13 +90,14 @@ export class LedgerService implements OnApplicationShutdown {
     const end = { finished_at: new Date().toISOString(), duration_us: 0, bytes_received: 0, cost: '0' };
     const call = { ...facts, ...end, outcome: 'denied' as const };
     await this.writer.closed({ call, wasOpened: false, answer: null }).catch(unavailable);
+    this.calls.ended(facts, 'denied');
   }
 
   /**
    * Closes a call: its answer may be given only after this resolves.
    * @throws DomainError 409 `outcome_unknown` where it was taken for lost meanwhile, 503 `unavailable`
    */
-  async close({ facts, price, actor }: OpenCall, end: CallEnd): Promise<void> {
+  async close({ facts, price, actor, times }: OpenCall, end: CallEnd): Promise<void> {
     const bytes = Math.min(end.bytesReceived, LARGEST_ANSWER);
     const call = {
       ...facts,
@@ -107,7 +111,11 @@ export class LedgerService implements OnApplicationShutdown {
     const answer = end.answer
       ? this.idempotency.sealed(actor, end.answer.status, end.answer.body)
       : this.idempotency.released(actor);
-    await this.closed({ call, wasOpened: true, answer }, actor);
+    try {
+      await this.closed({ call, wasOpened: true, answer }, actor);
+    } finally {
+      this.calls.timed(facts, times);
+    }
   }
 
   /** Closes what a process that is gone left open. False where it is closed already. */
@@ -115,6 +123,7 @@ export class LedgerService implements OnApplicationShutdown {
     const end = { finished_at: new Date().toISOString(), duration_us: 0, bytes_received: 0, cost: '0' };
     try {
       await this.writer.closed({ call: { ...facts, ...end, reason, outcome }, wasOpened: true, answer: null });
+      this.calls.ended(facts, outcome);
       return true;
     } catch (error) {
       if (error instanceof ClosedBefore) return false;
@@ -122,21 +131,24 @@ export class LedgerService implements OnApplicationShutdown {
     }
   }
 
-  private async closed(closing: ClosingCall, actor: Actor): Promise<void> {
-    const written = this.untilClosed(closing)
-      .catch((error: unknown) => this.takenForLost(error, actor))
-      .finally(() => this.underWay.delete(closing.call.id));
-    let timer: NodeJS.Timeout | undefined;
-    const impatient = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), PATIENCE_MS).unref();
+  /** Whoever waits too long hears so; it is written down all the same as soon as it can be. */
+  private closed(closing: ClosingCall, actor: Actor): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const late = (): void =>
+        reject(new DomainError('unavailable', 'What the call did could not be written down yet', {}, RETRY_SECONDS));
+      const timer = setTimeout(late, PATIENCE_MS).unref();
+      const settled = this.settled(closing, actor);
+      settled.then(resolve, reject).finally(() => clearTimeout(timer));
     });
+  }
+
+  private async settled(closing: ClosingCall, actor: Actor): Promise<void> {
     try {
-      if ((await Promise.race([written, impatient])) === 'late') {
-        written.catch(() => undefined);
-        throw new DomainError('unavailable', 'What the call did could not be written down yet', {}, RETRY_SECONDS);
-      }
+      await this.untilClosed(closing);
+    } catch (error) {
+      await this.takenForLost(error, actor);
     } finally {
-      clearTimeout(timer);
+      this.underWay.delete(closing.call.id);
     }
   }
 
@@ -162,6 +174,7 @@ export class LedgerService implements OnApplicationShutdown {
     for (let pause = RETRY_MS.first; ; pause = Math.min(pause * 2, RETRY_MS.longest)) {
       try {
         await this.writer.closed(closing);
+        this.calls.ended(closing.call, closing.call.outcome);
         return;
       } catch (error) {
         if (error instanceof ClosedBefore || this.stopping.signal.aborted) throw error;

@@ -1,5 +1,6 @@
 import { Injectable, Logger, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { Database } from '../../platform/database/transaction.js';
+import { RepeatedWork } from '../../platform/jobs/repeated-work.js';
 import { ProcessLease } from '../../platform/processes/process-lease.service.js';
 import type { CallFacts } from './call.js';
 import { LedgerService } from './ledger.service.js';
@@ -25,9 +26,11 @@ const LOST = `
 @Injectable()
 export class LostCallsService implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger('ledger');
-  private timer: NodeJS.Timeout | undefined;
-  private sweeping: Promise<void> = Promise.resolve();
-  private stopped = false;
+  private readonly sweeps = new RepeatedWork(
+    () => this.sweep(),
+    EVERY_MS,
+    (error) => this.logger.warn({ err: error }, 'calls that were left open could not be closed'),
+  );
 
   constructor(
     private readonly ledger: LedgerService,
@@ -36,22 +39,11 @@ export class LostCallsService implements OnApplicationBootstrap, OnApplicationSh
   ) {}
 
   onApplicationBootstrap(): void {
-    this.later();
+    this.sweeps.start();
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    clearTimeout(this.timer);
-    await this.sweeping;
-  }
-
-  private later(): void {
-    if (this.stopped) return;
-    this.timer = setTimeout(() => {
-      this.sweeping = this.sweep()
-        .catch((error: unknown) => this.logger.warn({ err: error }, 'calls that were left open could not be closed'))
-        .finally(() => this.later());
-    }, EVERY_MS).unref();
+  onApplicationShutdown(): Promise<void> {
+    return this.sweeps.stop();
   }
 
   private async sweep(): Promise<void> {

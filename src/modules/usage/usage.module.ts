@@ -3,6 +3,7 @@ import { AuditModule } from '../audit/audit.module.js';
 import { WorkspaceAccessModule } from '../workspace-access/workspace-access.module.js';
 import { BudgetsController } from './budgets.controller.js';
 import { BudgetsService } from './budgets.service.js';
+import { CallMetrics } from './call-metrics.js';
 import { CallsController } from './calls.controller.js';
 import { CallsService } from './calls.service.js';
 import { CallsTrail } from './calls-trail.js';
@@ -20,6 +21,7 @@ import { UsageSummaryService } from './usage-summary.service.js';
   controllers: [UsageController, CallsController, BudgetsController],
   providers: [
     BudgetsService,
+    CallMetrics,
     CallsService,
     CallsTrail,
     LedgerMonthsService,

@@ -4,6 +4,7 @@ import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { WorkspacesService } from '../identity/workspaces.service.js';
 import { PoliciesService, type Grant } from './policies.service.js';
 import { decideCall, type Allowed, type LookupNeeded } from './policy/decide-call.js';
+import { decideCompletion, judgeCompletion, type CompletionTarget } from './policy/decide-completion.js';
 import { decideRead, judgeRead, type ReadTarget } from './policy/decide-read.js';
 import { judgeTool } from './policy/grant-policy.js';
 import { lookedUpTuples } from './policy/looked-up.js';
@@ -11,6 +12,7 @@ import { denied, REASONS, type Denied, type Reason } from './policy/reasons.js';
 import type { PolicyTool } from './policy/facts.js';
 import type { Tuple } from './policy/tuples.js';
 
+export { filterCompletion, type CompletionTarget } from './policy/decide-completion.js';
 export { filterResourceResult, filterToolResult } from './policy/result-filter.js';
 export { REASONS } from './policy/reasons.js';
 export type { Allowed, LookupNeeded } from './policy/decide-call.js';
@@ -116,6 +118,18 @@ export class AccessDecisionsService {
     return this.decide(actor, workspace, target, { type: 'resource', id: target.named }, async ({ policy }) => ({
       isSeen: judgeRead(policy, target).isGranted,
       decision: decideRead(policy, target),
+    }));
+  }
+
+  /** @throws as {@link forCall} */
+  async forCompletion(
+    actor: Actor,
+    workspace: string | undefined,
+    target: CompletionTarget & Used & { named: string },
+  ): Promise<Access> {
+    return this.decide(actor, workspace, target, { type: 'resource', id: target.named }, async ({ policy }) => ({
+      isSeen: judgeCompletion(policy, target).isGranted,
+      decision: decideCompletion(policy, target),
     }));
   }
 

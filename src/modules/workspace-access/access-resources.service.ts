@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { forgetPlans } from '../../platform/database/plans.js';
 import { Database } from '../../platform/database/transaction.js';
 import { invalid, notFound } from '../../platform/http/domain-error.js';
 import { ResourcesService } from '../discovery/resources.service.js';
@@ -76,6 +77,7 @@ export class AccessResourcesService {
   }
 
   async mark(manager: EntityManager, grantId: number, ids: readonly number[], state: Mark): Promise<void> {
+    await forgetPlans(manager);
     await manager.query(
       `INSERT INTO workspace_access_resources (workspace_access_id, resource_id, state)
        SELECT $1, id, $3 FROM (SELECT DISTINCT unnest($2::int[]) AS id) x ORDER BY id

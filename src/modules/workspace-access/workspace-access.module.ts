@@ -42,6 +42,6 @@ import { WorkspaceAccessService } from './workspace-access.service.js';
     VisibilityService,
     WorkspaceAccessService,
   ],
-  exports: [AccessDecisionsService, VisibilityService, WorkspaceAccessService],
+  exports: [AccessDecisionsService, PoliciesService, VisibilityService, WorkspaceAccessService],
 })
 export class WorkspaceAccessModule {}

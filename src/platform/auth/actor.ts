@@ -1,4 +1,5 @@
 import { forbidden, notFound } from '../http/domain-error.js';
+import type { TraceContext } from '../telemetry/trace-context.js';
 
 export type OrganizationRole = 'owner' | 'admin' | 'member';
 export type WorkspaceRole = 'manager' | 'member';
@@ -10,6 +11,7 @@ export interface Origin {
   readonly address: string;
   /** Set while the request has claimed the key, see platform/http/idempotency/idempotency.interceptor.ts. */
   readonly idempotencyKey: string | null;
+  readonly trace: TraceContext;
 }
 
 /** Who acts, by which request. */

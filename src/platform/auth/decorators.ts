@@ -5,6 +5,7 @@ import { validate as isUuid } from 'uuid';
 import { ApiErrors } from '../http/openapi.js';
 import { DomainError, invalid } from '../http/domain-error.js';
 import type { Actor, Origin } from './actor.js';
+import type { TraceContext } from '../telemetry/trace-context.js';
 
 /** `signed-in`: a valid token. `operator`: the people who run the installation. Roles inside an organization are checked by the services, which know the row. */
 export type Right = 'signed-in' | 'operator';
@@ -16,6 +17,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Null until a valid token was seen. */
     actor: Actor | null;
+    trace: TraceContext;
   }
 }
 
@@ -71,6 +73,6 @@ export const CurrentActor = createParamDecorator((_data: unknown, context: Execu
 
 /** Where an operation comes from that nobody is signed in for: a login. */
 export const RequestOrigin = createParamDecorator((_data: unknown, context: ExecutionContext): Origin => {
-  const { id, ip } = context.switchToHttp().getRequest<FastifyRequest>();
-  return { requestId: id, address: ip, idempotencyKey: null };
+  const { id, ip, trace } = context.switchToHttp().getRequest<FastifyRequest>();
+  return { requestId: id, address: ip, idempotencyKey: null, trace };
 });

@@ -59,6 +59,16 @@ export class Environment {
   @MinLength(1)
   DATA_DIR: string = './.data';
 
+  @Variable('A Redis for rate limits and live events of many replicas; without it PostgreSQL does both', {
+    sensitive: true,
+  })
+  @IsOptional()
+  @IsUrl(
+    { require_tld: false, protocols: ['redis', 'rediss'], require_protocol: true },
+    { message: 'REDIS_URL must be redis://[user:password@]host[:port] or rediss://...' },
+  )
+  REDIS_URL?: string;
+
   @Variable('User name of the first operator, made on an empty database')
   @Matches(/^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/)
   ADMIN_USERNAME: string = 'admin';
@@ -144,11 +154,23 @@ export class Environment {
   @Min(1)
   THROTTLE_ANONYMOUS: number = 5;
 
+  @Variable('Calls a minute that agents may make by one grant')
+  @IsInt()
+  @Min(1)
+  AGENT_CALLS_PER_MINUTE: number = 600;
+
   @Variable('Days that single calls stay in the ledger; daily totals and the trail of changes stay for good')
   @IsInt()
   @Min(32)
   @Max(36_500)
   LEDGER_RETENTION_DAYS: number = 400;
+
+  @Variable('Collector that traces are sent to, by OTLP over HTTP; `OTEL_EXPORTER_OTLP_HEADERS` is read too', {
+    defaultText: 'none',
+  })
+  @IsOptional()
+  @IsUrl({ require_tld: false, protocols: ['http', 'https'], require_protocol: true })
+  OTEL_EXPORTER_OTLP_ENDPOINT?: string;
 
   @Variable('Least severe log line written: `fatal`, `error`, `warn`, `info`, `debug` or `silent`')
   @IsIn(['fatal', 'error', 'warn', 'info', 'debug', 'silent'])

@@ -13,8 +13,13 @@ interface AnswerPlace {
   idempotencyKey: string;
 }
 
+/** What somebody is given to bring it back with the same request. */
+interface RequestPlace {
+  request: string;
+}
+
 /** What a ciphertext belongs to. Authenticated with it (AAD), so that a sealed value can't be moved to another row or field. */
-export type SealedPlace = ConnectionPlace | AnswerPlace;
+export type SealedPlace = ConnectionPlace | AnswerPlace | RequestPlace;
 
 /** The value was edited, moved, or sealed with a key that is not configured. */
 export class UnsealError extends Error {}
@@ -143,9 +148,11 @@ function damaged(): UnsealError {
 
 /** As JSON, and each kind of place in a shape of its own, so that no two places give the same bytes. */
 function additionalData(place: SealedPlace, keyId: string): Buffer {
-  const parts =
-    'principal' in place
-      ? [['idempotency key', place.principal, place.idempotencyKey], keyId]
-      : [place.organizationId, place.connectionId, place.field, keyId];
-  return Buffer.from(JSON.stringify(parts));
+  return Buffer.from(JSON.stringify([...partsOf(place), keyId]));
+}
+
+function partsOf(place: SealedPlace): unknown[] {
+  if ('principal' in place) return [['idempotency key', place.principal, place.idempotencyKey]];
+  if ('request' in place) return [['request', place.request]];
+  return [place.organizationId, place.connectionId, place.field];
 }

@@ -1,3 +1,4 @@
+import { isExhaustion } from '../process-limits.js';
 import { DomainError } from '../http/domain-error.js';
 
 /**
@@ -38,7 +39,10 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, message } = driverError(error);
   return (
-    UNAVAILABLE_STATES.test(code ?? '') || UNAVAILABLE_SYSTEM.has(code ?? '') || UNAVAILABLE_TEXT.test(message ?? '')
+    UNAVAILABLE_STATES.test(code ?? '') ||
+    UNAVAILABLE_SYSTEM.has(code ?? '') ||
+    UNAVAILABLE_TEXT.test(message ?? '') ||
+    isExhaustion({ code })
   );
 }
 

@@ -21,8 +21,8 @@ export class Database {
   }
 
   /**
-   * Runs `work` in one transaction. Published events reach other replicas through NOTIFY, which PostgreSQL itself
-   * delivers at commit, and subscribers in this process right after it: nobody ever sees an event that was rolled back.
+   * Runs `work` in one transaction. Published events reach subscribers here and at other replicas after the commit:
+   * nobody ever sees one that was rolled back.
    */
   async transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const published: DomainEvent[] = [];
@@ -31,11 +31,11 @@ export class Database {
         manager,
         publish: async (event) => {
           published.push(event);
-          await this.events.notify(manager, event);
+          await this.events.stage(manager, event);
         },
       }),
     );
-    for (const event of published) this.events.dispatch(event);
+    await this.events.committed(published);
     return result;
   }
 }

@@ -1,3 +1,4 @@
+import type { CancelSignal } from '../cancellation.js';
 import { LRUCache } from 'lru-cache';
 import { Agent } from 'undici';
 import { abortedBy, EgressError } from './egress-error.js';
@@ -21,7 +22,9 @@ export interface EgressOptions {
 }
 
 /** A fetch init with the limits of this exchange; what fetch knows beyond method, headers, body, signal and redirect is ignored. */
-export interface EgressRequestInit extends RequestInit, Partial<ExchangeLimits> {}
+export interface EgressRequestInit extends Omit<RequestInit, 'signal'>, Partial<ExchangeLimits> {
+  signal?: CancelSignal | null;
+}
 
 interface Target {
   url: URL;
@@ -98,7 +101,7 @@ export class EgressClient {
     target: Target,
     parts: RequestParts,
     limits: ExchangeLimits,
-    signal: AbortSignal | undefined,
+    signal: CancelSignal | undefined,
     redirected: boolean,
   ): Promise<EgressResponse> {
     if (signal?.aborted) throw abortedBy(signal.reason);

@@ -31,7 +31,7 @@ const RESERVED = new Set([
  * Normalises method, headers and body of a fetch init. Bodies may be strings, bytes or URLSearchParams.
  * Throws EgressError `invalid_header` naming the header, never its value.
  */
-export function partsOf(init: RequestInit | undefined, userAgent: string): RequestParts {
+export function partsOf(init: Omit<RequestInit, 'signal'> | undefined, userAgent: string): RequestParts {
   const [body, contentType] = bodyOf(init?.body);
   const headers: string[] = [];
   const seen = new Set<string>();

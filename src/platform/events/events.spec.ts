@@ -3,7 +3,9 @@ import { createServer, connect, type AddressInfo, type Server, type Socket } fro
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/postgres.js';
-import { EventsOptions, EventsService } from './events.service.js';
+import { EventsService } from './events.service.js';
+import { MetricsService } from '../telemetry/metrics.service.js';
+import { PostgresChannel } from './postgres-channel.js';
 
 /** A network between the product and PostgreSQL that can go silent without closing anything. */
 class Network {
@@ -42,6 +44,7 @@ describe('events', () => {
   let network: Network;
   let events: EventsService;
   const heard: unknown[] = [];
+  const metrics = new MetricsService();
 
   beforeAll(async () => {
     Logger.overrideLogger(false);
@@ -49,7 +52,7 @@ describe('events', () => {
     const url = new URL(database.url);
     network = new Network(new URL(database.url));
     url.host = `127.0.0.1:${await network.listen()}`;
-    events = new EventsService(new EventsOptions(url.toString()));
+    events = new EventsService(new PostgresChannel(url.toString()), metrics);
     events.on(['changed'], (event) => void heard.push(event.type));
     await events.onApplicationBootstrap();
   });
@@ -60,11 +63,11 @@ describe('events', () => {
     await database.drop();
   });
 
-  async function notify(): Promise<void> {
+  async function notify(payload?: string): Promise<void> {
     const client = new pg.Client(database.url);
     await client.connect();
-    const payload = JSON.stringify({ origin: 'another replica', event: { type: 'changed' } });
-    await client.query("SELECT pg_notify('control_plane_events', $1)", [payload]);
+    const message = payload ?? JSON.stringify({ origin: 'another replica', event: { type: 'changed' } });
+    await client.query("SELECT pg_notify('control_plane_events', $1)", [message]);
     await client.end();
   }
   async function until(count: number): Promise<void> {
@@ -77,6 +80,24 @@ describe('events', () => {
     expect(heard).toEqual(['resync', 'changed']);
   });
 
+  it.each([
+    '',
+    'junk',
+    'null',
+    '[]',
+    '{"origin":"x"}',
+    '{"event":null}',
+    '{"event":[]}',
+    '{"event":{"type":1}}',
+    '{"event":{"type":"changed","id":{}}}',
+  ])('are not what anybody else sends there, as %p', async (payload) => {
+    heard.length = 0;
+    await notify(payload);
+    await notify();
+    await until(1);
+    expect(heard).toEqual(['changed']);
+  });
+
   it('are known to be missing within seconds when the network falls silent, and come again afterwards', async () => {
     heard.length = 0;
     const began = performance.now();
@@ -84,6 +105,7 @@ describe('events', () => {
     await notify();
     await until(1);
     expect(heard).toEqual(['resync']);
+    expect(await metrics.registry.metrics()).toContain('events_listening 0\n');
     expect(performance.now() - began).toBeLessThan(6_000);
     network.silent = false;
     for (let tries = 0; !heard.includes('changed') && tries < 100; tries++) {
@@ -91,5 +113,7 @@ describe('events', () => {
       await sleep(100);
     }
     expect(heard.slice(0, 3)).toEqual(['resync', 'resync', 'changed']);
+    const text = await metrics.registry.metrics();
+    expect([text.includes('events_listening 1\n'), text.includes('events_resyncs_total 3\n')]).toEqual([true, true]);
   });
 });

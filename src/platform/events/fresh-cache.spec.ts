@@ -1,8 +1,10 @@
-import { EventsOptions, EventsService, RESYNC, type DomainEvent } from './events.service.js';
+import { EventsService, RESYNC, type DomainEvent } from './events.service.js';
+import { MetricsService } from '../telemetry/metrics.service.js';
 import { FreshCache, type FreshCacheOptions } from './fresh-cache.js';
+import { PostgresChannel } from './postgres-channel.js';
 
 /** Never connected: events are handed over by `dispatch`. */
-const events = new EventsService(new EventsOptions('postgres://nowhere'));
+const events = new EventsService(new PostgresChannel('postgres://nowhere'), new MetricsService());
 const CHANGED: DomainEvent = { type: 'changed', id: 'a' };
 
 function cacheOf(options: Partial<FreshCacheOptions> = {}): FreshCache<{ value: number }> {

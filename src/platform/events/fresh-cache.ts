@@ -2,6 +2,9 @@ import { LRUCache } from 'lru-cache';
 import type { Subscription } from 'rxjs';
 import { RESYNC, type DomainEvent, type EventsService } from './events.service.js';
 
+/** How often the clock is looked at: lifetimes are seconds. */
+const CLOCK_MS = 100;
+
 export interface FreshCacheOptions {
   max: number;
   /** Upper bound for stale values should an event be lost. */
@@ -21,7 +24,7 @@ export class FreshCache<V extends object> {
   private changes = 0;
 
   constructor(events: EventsService, types: readonly string[], options: FreshCacheOptions) {
-    this.known = new LRUCache({ max: options.max, ttl: options.ttlMs });
+    this.known = new LRUCache({ max: options.max, ttl: options.ttlMs, ttlResolution: CLOCK_MS });
     this.subscription = events.on(types, (event) => {
       this.changes++;
       this.loading.clear();

@@ -55,10 +55,18 @@ export function errorBody({ code, message, details }: DomainError, requestId: st
   return { error: code, message, details, request_id: requestId };
 }
 
-/** Answers with {@link errorBody} and the headers that go with it. */
-export function sendError(reply: FastifyReply, request: FastifyRequest, error: DomainError): void {
+/**
+ * Answers with {@link errorBody} and the headers that go with it.
+ * @param challenge of a 401 (RFC 6750, section 3)
+ */
+export function sendError(
+  reply: FastifyReply,
+  request: FastifyRequest,
+  error: DomainError,
+  challenge = 'Bearer realm="mcp-control-plane"',
+): void {
   const status = ERROR_STATUS[error.code];
-  if (status === 401) void reply.header('www-authenticate', 'Bearer realm="mcp-control-plane"');
+  if (status === 401) void reply.header('www-authenticate', challenge);
   if (error.retryAfterSeconds !== undefined)
     void reply.header('retry-after', String(Math.ceil(error.retryAfterSeconds)));
   void reply

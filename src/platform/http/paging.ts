@@ -54,19 +54,23 @@ export class Page<T> {
  * Reads one page by key: ids grow with time (UUIDv7, identity columns), so the primary key is the stable order and a
  * page costs the same wherever it starts.
  * @param id column of the id as the query names it, `alias.id`; raw rows must carry it as `id`
+ * @param order history is read from its end: `newest` first
  */
 export async function readPage<Row extends { id: string | number }, Entity extends ObjectLiteral>(
   query: SelectQueryBuilder<Entity>,
   id: string,
   page: PageQuery,
   idKind: 'uuid' | 'integer',
+  order: 'oldest' | 'newest' = 'oldest',
 ): Promise<Page<Row>> {
+  const [beyond, direction] = order === 'oldest' ? (['>', 'ASC'] as const) : (['<', 'DESC'] as const);
   // In the same statement, before the cursor narrows it: one round trip, and both see the same rows.
   const counted = query.clone().select('count(*)::int');
-  if (page.cursor !== undefined) query.andWhere(`${id} > :cursor`, { cursor: decodeCursor(page.cursor, idKind) });
+  if (page.cursor !== undefined)
+    query.andWhere(`${id} ${beyond} :cursor`, { cursor: decodeCursor(page.cursor, idKind) });
   const rows = await query
     .addSelect(`(${counted.getQuery()})`, 'total')
-    .orderBy(id, 'ASC')
+    .orderBy(id, direction)
     .limit(page.limit + 1)
     .getRawMany<Row & { total: number }>();
   const items = rows.slice(0, page.limit);

@@ -2,8 +2,11 @@ import { Injectable, Logger, OnApplicationBootstrap, OnApplicationShutdown } fro
 import { Logger as WorkerLogger, run, type Runner, type TaskList, type WorkerEvents } from 'graphile-worker';
 import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import { EventsOptions } from '../events/events.service.js';
+import { MetricsService } from '../telemetry/metrics.service.js';
 import type { JobPayload } from './enqueue-job.js';
+import { JobMetrics } from './job-metrics.js';
 import { WorkerLiveness } from './worker-liveness.js';
 
 export type JobHandler = (payload: JobPayload) => Promise<void>;
@@ -11,6 +14,8 @@ export type JobHandler = (payload: JobPayload) => Promise<void>;
 /** Work that takes minutes, or waits for somebody's webhook, has runners of its own, so that what is quick never waits for it. */
 export type JobLane = 'short' | 'long' | 'outgoing';
 const CONCURRENT_JOBS: Record<JobLane, number> = { short: 3, long: 6, outgoing: 6 };
+/** Each lane listens on one; the others take and finish jobs, which work on the connections of the requests. */
+const CONNECTIONS = 8;
 const RESTART_MS = { first: 200, longest: 5_000 };
 
 /**
@@ -25,9 +30,21 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly runners = new Set<Runner>();
   private running: Promise<unknown> = Promise.resolve();
   private readonly liveness: WorkerLiveness;
+  private readonly pool: pg.Pool;
+  private finished: JobMetrics | undefined;
 
-  constructor(private readonly options: EventsOptions) {
+  constructor(
+    options: EventsOptions,
+    private readonly metrics: MetricsService,
+  ) {
     this.liveness = new WorkerLiveness(options.listenUrl);
+    this.pool = new pg.Pool({
+      connectionString: options.listenUrl,
+      application_name: 'mcp-control-plane jobs',
+      max: CONNECTIONS,
+    });
+    // Its runners see it too, and try again; between two of them nobody else would.
+    this.pool.on('error', () => undefined);
   }
 
   /** For `onModuleInit`: the feature that knows the work names and handles it. */
@@ -38,6 +55,8 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   onApplicationBootstrap(): void {
+    // By now all features have said what they handle.
+    this.finished = new JobMetrics(this.metrics, Object.values(this.tasks).flatMap(Object.keys));
     this.liveness.start();
     const lanes = (['short', 'long', 'outgoing'] as const).filter((lane) => Object.keys(this.tasks[lane]).length > 0);
     this.running = Promise.all(lanes.map((lane) => this.keepRunning(lane)));
@@ -47,6 +66,7 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
     this.stopping.abort();
     await this.stop();
     await this.running;
+    await this.pool.end();
     await this.liveness.stop();
   }
 
@@ -56,9 +76,8 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
       let runner: Runner | null = null;
       try {
         runner = await run({
-          connectionString: this.options.listenUrl,
+          pgPool: this.pool,
           concurrency: CONCURRENT_JOBS[lane],
-          maxPoolSize: CONCURRENT_JOBS[lane] + 1,
           noHandleSignals: true,
           logger: this.workerLogger(),
           taskList: this.tasks[lane],
@@ -83,6 +102,7 @@ export class JobsService implements OnApplicationBootstrap, OnApplicationShutdow
 
   private workerEvents(): WorkerEvents {
     const events = new EventEmitter() as WorkerEvents;
+    this.finished?.follow(events);
     events.on('worker:create', ({ worker }) => this.liveness.hold(worker.workerId));
     return events;
   }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/postgres.js';
 import { EventsOptions } from '../events/events.service.js';
+import { MetricsService } from '../telemetry/metrics.service.js';
 import { JobsService } from './jobs.service.js';
 
 const LOCK_SPACE = 7_203;
@@ -11,6 +12,7 @@ describe('jobs', () => {
   let database: TestDatabase;
   let client: pg.Client;
   let jobs: JobsService;
+  const metrics = new MetricsService();
   const ran: string[] = [];
 
   beforeAll(async () => {
@@ -18,8 +20,9 @@ describe('jobs', () => {
     database = await createTestDatabase();
     client = new pg.Client(database.url);
     await client.connect();
-    jobs = new JobsService(new EventsOptions(database.url));
+    jobs = new JobsService(new EventsOptions(database.url), metrics);
     jobs.handle('note', async ({ name }) => void ran.push(String(name)));
+    jobs.handle('fail', () => Promise.reject(new Error('as asked')));
   });
   afterAll(async () => {
     await jobs.onApplicationShutdown();
@@ -59,6 +62,21 @@ describe('jobs', () => {
       "SELECT locked_by FROM graphile_worker._private_jobs WHERE payload->>'name' = 'held'",
     );
     expect(rows).toEqual([{ locked_by: 'worker-that-is-paused' }]);
+  });
+
+  it('counts what was done, what comes again and what was given up', async () => {
+    const counted = async (): Promise<string[]> => {
+      const text = await metrics.registry.getSingleMetricAsString('jobs_total');
+      return text.split('\n').filter((line) => /^jobs_total.* [1-9]\d*$/.test(line));
+    };
+    await client.query("SELECT graphile_worker.add_job('fail', '{}'::json, max_attempts => 1)");
+    await client.query("SELECT graphile_worker.add_job('fail', '{}'::json, max_attempts => 2)");
+    for (let tries = 0; (await counted()).length < 3 && tries < 500; tries++) await sleep(20);
+    expect(await counted()).toEqual([
+      `jobs_total{task="note",outcome="ok"} ${ran.length}`,
+      'jobs_total{task="fail",outcome="retry"} 1',
+      'jobs_total{task="fail",outcome="given_up"} 1',
+    ]);
   });
 
   it('has one handler for each name', () => {

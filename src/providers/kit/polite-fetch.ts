@@ -1,3 +1,4 @@
+import { toAbortSignal } from '../../platform/cancellation.js';
 import { LRUCache } from 'lru-cache';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EgressRequestInit } from '../../platform/egress/egress-client.js';
@@ -57,7 +58,7 @@ export function politeFetch(fetch: Fetch): Fetch {
   };
 
   return async (input, init) => {
-    const signal = init?.signal ?? undefined;
+    const signal = init?.signal ? toAbortSignal(init.signal) : undefined;
     for (let tries = 1; ; tries++) {
       await waitUntil(quiet, signal);
       const { answer, isSecondaryLimit } = await readRefusal(await asked(input, init));

@@ -7,12 +7,13 @@ export const TOOLS = [
   tool('wait', 'Answers after so many milliseconds', { ms: { type: 'integer' } }),
   tool('work', 'Reports progress so many times, then answers', { steps: { type: 'integer' }, ms: { type: 'integer' } }),
   tool('fail', 'Answers with a tool error', {}),
-  tool('refuse', 'Answers with a JSON-RPC error', { code: { type: 'integer' } }),
+  tool('refuse', 'Answers with a JSON-RPC error', { code: { type: 'integer' }, data: { type: 'object' } }),
   tool('delete_everything', 'Counts how often it was called', {}, { destructiveHint: true }),
   tool('count', 'Counts the calls of this session', {}),
   tool('who', 'Answers with the session and the authorization header it was called with', {}),
   tool('ask', 'Sends a request of that method to the client and answers with the outcome', {
     method: { type: 'string' },
+    params: { type: 'object' },
   }),
 ];
 
@@ -31,6 +32,23 @@ export const PROMPTS = [
 // A transparent pixel.
 export const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
 
+/** What a test server offers only where a test wants it. */
+export interface Extras {
+  prompts?: { name: string; arguments?: { name: string }[] }[];
+  templates?: { uriTemplate: string; name: string }[];
+  /** Answers `completion/complete`. */
+  complete?: (params: Record<string, unknown>) => { values: string[]; total?: number; hasMore?: boolean };
+  /** Declares that resources can be subscribed to. */
+  subscriptions?: boolean;
+}
+
+export function extraCapabilities({ complete, subscriptions }: Extras): {
+  completions?: Record<string, never>;
+  resources: { subscribe?: boolean };
+} {
+  return { ...(complete && { completions: {} }), resources: subscriptions ? { subscribe: true } : {} };
+}
+
 export interface CatalogCall {
   name: string;
   arguments: Record<string, unknown>;
@@ -41,7 +59,7 @@ export interface CatalogCall {
   count: number;
   progress: (progress: { progress: number; total: number; message: string }) => Promise<void>;
   /** Sends a request to the client and tells what came back. */
-  ask: (method: string) => Promise<unknown>;
+  ask: (method: string, params: Record<string, unknown> | undefined) => Promise<unknown>;
 }
 
 /** Thrown where the server should answer with a JSON-RPC error. */
@@ -49,6 +67,7 @@ export class CatalogError extends Error {
   constructor(
     readonly code: number,
     message: string,
+    readonly data?: unknown,
   ) {
     super(message);
   }
@@ -60,11 +79,14 @@ export async function callCatalogTool(call: CatalogCall): Promise<Record<string,
   if (name === 'add') return structured({ sum: Number(args.a) + Number(args.b) });
   if (name === 'get_weather') return text(`The weather in ${String(args.location)} is sunny and 25°C.`);
   if (name === 'fail') return { ...text('it failed'), isError: true };
-  if (name === 'refuse') throw new CatalogError(Number(args.code ?? -32602), 'refused as asked');
+  if (name === 'refuse') throw new CatalogError(Number(args.code ?? -32602), 'refused as asked', args.data);
   if (name === 'count') return structured({ count: call.count });
   if (name === 'delete_everything') return structured({ deleted: call.count });
   if (name === 'who') return structured({ session: call.sessionId ?? null, authorization: call.authorization ?? null });
-  if (name === 'ask') return structured({ outcome: await call.ask(String(args.method)) });
+  if (name === 'ask')
+    return structured({
+      outcome: await call.ask(String(args.method), args.params as Record<string, unknown> | undefined),
+    });
   if (name === 'wait' || name === 'work') return waitOrWork(call);
   throw new CatalogError(-32602, `Unknown tool: ${name}`);
 }

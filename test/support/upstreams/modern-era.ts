@@ -1,6 +1,7 @@
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import {
   createMcpHandler,
+  inputRequired,
   ProtocolError,
   Server,
   type McpRequestContext,
@@ -9,16 +10,18 @@ import {
 import {
   callCatalogTool,
   CatalogError,
+  extraCapabilities,
   getCatalogPrompt,
   PROMPTS,
   readCatalogResource,
   RESOURCE_TEMPLATES,
   RESOURCES,
   TOOLS,
+  type Extras,
 } from './catalog.js';
 import { serve, type Upstream } from './http-server.js';
 
-export interface ModernEraOptions {
+export interface ModernEraOptions extends Extras {
   /** `auto` answers JSON unless there is something to say before the answer. */
   responseMode?: 'auto' | 'sse' | 'json';
   /** Refuse requests without `Authorization: Bearer <token>` with 401. */
@@ -32,6 +35,8 @@ export interface ModernEraOptions {
 export interface ModernEraUpstream extends Upstream {
   /** Replaces what tools/list answers and tells all subscriptions. */
   setTools: (tools: ModernEraOptions['tools'] & object) => void;
+  /** Tells those who subscribed to it. */
+  updateResource: (uri: string) => Promise<void>;
 }
 
 /** 2026-07-28, stateless, by the SDK's v2 packages. */
@@ -65,6 +70,7 @@ export async function startModernEra(options: ModernEraOptions = {}): Promise<Mo
       tools = changed;
       handler.notify.toolsChanged();
     },
+    updateResource: async (uri) => handler.notify.resourceUpdated(uri),
     close: async () => {
       await handler.close();
       await upstream.close();
@@ -76,19 +82,22 @@ function serverFor(
   context: McpRequestContext,
   tools: () => readonly object[],
   count: () => number,
-  { instructions }: ModernEraOptions,
+  options: ModernEraOptions,
 ): Server {
+  const { instructions, complete, prompts = PROMPTS, templates = RESOURCE_TEMPLATES } = options;
   const server = new Server(
     { name: 'modern-era', version: '2.0.0', title: 'Modern era' },
     {
-      capabilities: { tools: { listChanged: true }, resources: {}, prompts: {} },
+      capabilities: { tools: { listChanged: true }, prompts: {}, logging: {}, ...extraCapabilities(options) },
       ...(instructions === undefined ? {} : { instructions }),
     },
   );
   server.setRequestHandler('tools/list', () => ({ tools: tools() }) as never);
   server.setRequestHandler('resources/list', () => ({ resources: RESOURCES }));
-  server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: RESOURCE_TEMPLATES }));
-  server.setRequestHandler('prompts/list', () => ({ prompts: PROMPTS }));
+  server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: templates }));
+  server.setRequestHandler('prompts/list', () => ({ prompts }));
+  if (complete)
+    server.setRequestHandler('completion/complete', ({ params }) => ({ completion: complete({ ...params }) }));
   server.setRequestHandler(
     'resources/read',
     ({ params }) => answer(async () => readCatalogResource(params.uri)) as never,
@@ -110,8 +119,22 @@ function serverFor(
         if (progressToken === undefined) return;
         await mcpReq.notify({ method: 'notifications/progress', params: { progressToken, ...progress } });
       },
-      ask: async () => ({ code: 'no requests in this era' }),
+      ask: async (method: string, asked: Record<string, unknown> | undefined) => {
+        if (method.startsWith('notifications/')) return mcpReq.notify({ method, params: asked });
+        return asked
+          ? { ...(mcpReq.inputResponses?.asked as object | undefined), state: mcpReq.requestState() }
+          : { code: 'no requests in this era' };
+      },
     };
+    const asked = params.name === 'ask' ? params.arguments?.params : undefined;
+    if (
+      asked &&
+      mcpReq.inputResponses === undefined &&
+      !String(params.arguments?.method).startsWith('notifications/')
+    ) {
+      const inputRequests = { asked: { method: params.arguments?.method, params: asked } } as never;
+      return inputRequired({ inputRequests, requestState: 'state of the server' });
+    }
     return answer(() => callCatalogTool(call)) as never;
   });
   return server;
@@ -121,7 +144,7 @@ async function answer(make: () => Promise<Record<string, unknown>>): Promise<Res
   try {
     return await make();
   } catch (error) {
-    if (error instanceof CatalogError) throw new ProtocolError(error.code, error.message);
+    if (error instanceof CatalogError) throw new ProtocolError(error.code, error.message, error.data);
     throw error;
   }
 }

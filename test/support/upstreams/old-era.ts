@@ -5,6 +5,7 @@ import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import {
   CallToolRequestSchema,
+  CompleteRequestSchema,
   GetPromptRequestSchema,
   ListPromptsRequestSchema,
   ListResourcesRequestSchema,
@@ -13,21 +14,25 @@ import {
   McpError,
   ReadResourceRequestSchema,
   ResultSchema,
+  SubscribeRequestSchema,
   type ServerResult,
+  UnsubscribeRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import {
   callCatalogTool,
   CatalogError,
+  extraCapabilities,
   getCatalogPrompt,
   PROMPTS,
   readCatalogResource,
   RESOURCE_TEMPLATES,
   RESOURCES,
   TOOLS,
+  type Extras,
 } from './catalog.js';
 import { serve, type Upstream } from './http-server.js';
 
-export interface OldEraOptions {
+export interface OldEraOptions extends Extras {
   /** Answer with JSON instead of event streams. */
   json?: boolean;
   /** Refuse requests without `Authorization: Bearer <token>` with 401. */
@@ -47,6 +52,12 @@ export interface OldEraUpstream extends Upstream {
   /** Forgets all sessions, as after a restart: they answer 404 from then on. */
   forgetSessions: () => void;
   sessionCount: () => number;
+  /** Tells all sessions, outside of any request. */
+  notify: (method: string, params: Record<string, unknown>) => Promise<void>;
+  /** URIs, once for each session that subscribed. */
+  subscriptions: () => string[];
+  /** Tells those who subscribed to it. */
+  updateResource: (uri: string) => Promise<void>;
 }
 
 interface Session {
@@ -99,6 +110,7 @@ export async function startOldSse(options: OldEraOptions = {}): Promise<OldEraUp
 /** What the sessions of one test server share. */
 class World {
   readonly sessions = new Map<string, Session>();
+  readonly subscribed = new Map<Server, Set<string>>();
   private readonly counts = new Map<string, number>();
   private tools: OldEraOptions['tools'] & object;
 
@@ -118,6 +130,18 @@ class World {
       ...upstream,
       sessionCount: () => this.sessions.size,
       forgetSessions: () => this.sessions.clear(),
+      notify: async (method, params) => {
+        const servers = [...this.sessions.values()].map(({ server }) => server);
+        // Not to clients that did not declare that they take it.
+        await Promise.allSettled(servers.map((server) => server.notification({ method, params })));
+      },
+      subscriptions: () =>
+        [...this.sessions.values()].flatMap(({ server }) => [...(this.subscribed.get(server) ?? [])]),
+      updateResource: async (uri) => {
+        const servers = [...this.sessions.values()].map(({ server }) => server);
+        const told = servers.filter((server) => this.subscribed.get(server)?.has(uri));
+        await Promise.all(told.map((server) => server.sendResourceUpdated({ uri })));
+      },
       setTools: async (tools) => {
         this.tools = tools;
         await Promise.all([...this.sessions.values()].map(({ server }) => server.sendToolListChanged()));
@@ -134,17 +158,17 @@ class World {
     const server = new Server(
       { name: 'old-era', version: '1.0.0', title: 'Old era' },
       {
-        capabilities: { tools: { listChanged: true }, resources: {}, prompts: {} },
+        capabilities: { tools: { listChanged: true }, prompts: {}, logging: {}, ...extraCapabilities(this.options) },
         ...(instructions === undefined ? {} : { instructions }),
       },
     );
     server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: this.tools }));
-    const { resources } = this.options;
+    const { resources, prompts = PROMPTS, templates = RESOURCE_TEMPLATES } = this.options;
     server.setRequestHandler(ListResourcesRequestSchema, () => ({ resources: resources?.listed ?? RESOURCES }));
     server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
-      resourceTemplates: resources ? [] : RESOURCE_TEMPLATES,
+      resourceTemplates: resources ? [] : templates,
     }));
-    server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: PROMPTS }));
+    server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts }));
     server.setRequestHandler(ReadResourceRequestSchema, ({ params }) =>
       answer(async () =>
         resources
@@ -156,7 +180,25 @@ class World {
       answer(async () => getCatalogPrompt(params.name, params.arguments ?? {})),
     );
     this.serveCalls(server);
+    this.serveExtras(server);
     return server;
+  }
+
+  private serveExtras(server: Server): void {
+    const { complete, subscriptions } = this.options;
+    if (complete)
+      server.setRequestHandler(CompleteRequestSchema, ({ params }) => ({ completion: complete({ ...params }) }));
+    if (!subscriptions) return;
+    const uris = new Set<string>();
+    this.subscribed.set(server, uris);
+    server.setRequestHandler(SubscribeRequestSchema, ({ params }) => {
+      uris.add(params.uri);
+      return {};
+    });
+    server.setRequestHandler(UnsubscribeRequestSchema, ({ params }) => {
+      uris.delete(params.uri);
+      return {};
+    });
   }
 
   private serveCalls(server: Server): void {
@@ -180,10 +222,15 @@ class World {
             const notification = { method: 'notifications/progress' as const, params: { progressToken, ...progress } };
             await extra.sendNotification(notification);
           },
-          ask: (method) =>
-            server.request({ method, params: {} }, ResultSchema, { timeout: 2000 }).catch((error: McpError) => ({
-              code: error.code,
-            })),
+          ask: async (method, asked) => {
+            if (method.startsWith('notifications/')) return extra.sendNotification({ method, params: asked });
+            const request = { method, params: asked ?? {} };
+            // Without parameters outside of the call, where nobody can tell whom it is for.
+            const answer = asked
+              ? extra.sendRequest(request, ResultSchema, { timeout: 5_000 })
+              : server.request(request, ResultSchema, { timeout: 2_000 });
+            return answer.catch((error: McpError) => ({ code: error.code }));
+          },
         }),
       );
     });
@@ -194,7 +241,7 @@ async function answer(make: () => Promise<Record<string, unknown>>): Promise<Ser
   try {
     return await make();
   } catch (error) {
-    if (error instanceof CatalogError) throw new McpError(error.code, error.message);
+    if (error instanceof CatalogError) throw new McpError(error.code, error.message, error.data);
     throw error;
   }
 }

@@ -9,6 +9,8 @@ export class PoolHarness {
   readonly egress = new EgressClient({ allow: ['127.0.0.0/8'] });
   /** What pools reported as changed lists: connection and list. */
   readonly changes: [string, ListChange][] = [];
+  /** Seconds that requests waited for their turn. */
+  readonly waits: number[] = [];
   private readonly open: { close: () => Promise<void> }[] = [];
 
   /** Registers the clean-up with Jest. */
@@ -16,6 +18,7 @@ export class PoolHarness {
     afterEach(async () => {
       for (const one of this.open.splice(0).reverse()) await one.close();
       this.changes.length = 0;
+      this.waits.length = 0;
     });
     afterAll(() => this.egress.close());
   }
@@ -32,6 +35,7 @@ export class PoolHarness {
       clientInfo: { name: 'control-plane', version: '1' },
       limits: { listChangedMs: 20, standingRetryMs: 20, processGraceMs: 300, ...limits },
       onListChanged: (connection, what) => void this.changes.push([connection, what]),
+      queued: { observe: (seconds) => void this.waits.push(seconds) },
       ...(now ? { now } : {}),
     });
     this.open.push(pool);

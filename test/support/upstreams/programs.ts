@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../free-port.js';
 
 /** A stdio server as a connection would name it. */
 export interface Program {
@@ -57,15 +57,6 @@ function program(name: string, ...args: string[]): Program {
   const entry = join(process.cwd(), 'node_modules/@modelcontextprotocol', name, 'dist/index.js');
   if (!existsSync(entry)) throw new Error(`${entry} is missing: run npm ci in the root of the repository`);
   return { command: process.execPath, args: [entry, ...args] };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** It says so on stderr; it exits when the port is taken. */

@@ -33,6 +33,8 @@ export interface Allowed {
   decidedBefore: boolean;
   /** The resource that the call is about, where its scopes resolved to exactly one. */
   resourceId: number | null;
+  /** Of a completion: whether a value is granted. */
+  offers?: (value: string) => boolean;
 }
 
 /** A read tool has to be asked first; then decide again with what it said. */
@@ -276,7 +278,7 @@ function nothingAllowed(scope: ScopePolicy, { at }: NonNullable<CompiledBinding[
  * Of a scope without resources: the values of its first filter that all its other filters let pass. Null where they
  * can't be listed.
  */
-function allowedTuples(scope: ScopePolicy): Tuple[] | null {
+export function allowedTuples(scope: ScopePolicy): Tuple[] | null {
   const { tuples, filters } = scope;
   const [first] = filters;
   if (tuples === null && first?.indexes.length !== scope.scope.parts.length) return null;

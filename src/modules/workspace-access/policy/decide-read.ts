@@ -1,7 +1,7 @@
 import { isExpansionOf } from '../../../mcp/uri-template.js';
 import { readUriTuple, type CompiledResultFilter } from './compiled-scope.js';
 import type { Allowed } from './decide-call.js';
-import type { PolicyResource } from './facts.js';
+import type { ConnectionFacts, PolicyResource } from './facts.js';
 import { passesGeneric } from './filters.js';
 import { isLimiting, judgeTuple, whyInactive, type GrantPolicy, type ScopePolicy } from './grant-policy.js';
 import { denied, type Denied } from './reasons.js';
@@ -64,13 +64,29 @@ function misleading(target: ReadTarget): Denied {
 function listedAs({ connection }: GrantPolicy, target: ReadTarget): number[] {
   if (target.resourceId !== null) return [];
   const spellings = new Set([target.uri, target.uri.replace(/[?#].*$/s, '')].map(spelling));
-  const listed: number[] = [];
-  for (const { id, kind, uri } of connection.resources.values())
-    if (kind === 'resource' && spellings.has(spelling(uri))) listed.push(id);
-  return listed;
+  const known = bySpelling(connection);
+  return [...spellings].flatMap((text) => known.get(text) ?? []);
 }
 
-function missing(policy: GrantPolicy, target: ReadTarget): Denied {
+/** Asked once for each value of a completion, where a server may have thousands of resources. */
+const spelled = new WeakMap<ConnectionFacts, ReadonlyMap<string, readonly number[]>>();
+
+function bySpelling(connection: ConnectionFacts): ReadonlyMap<string, readonly number[]> {
+  const known = spelled.get(connection);
+  if (known) return known;
+  const made = new Map<string, number[]>();
+  for (const { id, kind, uri } of connection.resources.values()) {
+    if (kind !== 'resource') continue;
+    const text = spelling(uri);
+    const same = made.get(text);
+    if (same) same.push(id);
+    else made.set(text, [id]);
+  }
+  spelled.set(connection, made);
+  return made;
+}
+
+export function missing(policy: GrantPolicy, target: ReadTarget): Denied {
   const isExcluded = target.resourceId !== null && policy.excluded.has(target.resourceId);
   if (!isExcluded) return notGranted(target);
   return denied(
@@ -137,7 +153,7 @@ function withinScopes(policy: GrantPolicy, target: ReadTarget): Denied | null {
   );
 }
 
-function tupleIn({ scope }: ScopePolicy, uri: string): Tuple | null {
+export function tupleIn({ scope }: ScopePolicy, uri: string): Tuple | null {
   for (const template of [...scope.resources, ...scope.reads.map((read) => read.uri)]) {
     // What its items are, such a URI does not say: they are judged by the results.
     if (!scope.parts.every(({ name }) => template.names.includes(name))) continue;

@@ -3,6 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { lastValueFrom, of, type Observable } from 'rxjs';
 import type { Actor } from '../../auth/actor.js';
+import { MetricsService, type EventCounter } from '../../telemetry/metrics.service.js';
 import { IdempotencyService, type KeptAnswer } from './idempotency.service.js';
 import { takesIdempotencyKey } from './idempotent-operations.js';
 import { contentOf, namedKeyOf } from './request-content.js';
@@ -13,10 +14,15 @@ const KEPT_HEADERS = ['location', 'preference-applied'];
 /** Claims the `Idempotency-Key` of a POST before the handler and its parameters, or answers again what it answered before. */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
+  private readonly replays: EventCounter;
+
   constructor(
     private readonly reflector: Reflector,
     private readonly idempotency: IdempotencyService,
-  ) {}
+    metrics: MetricsService,
+  ) {
+    this.replays = metrics.counter('idempotent_replays_total', 'Answers that were given again for an Idempotency-Key');
+  }
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
@@ -28,7 +34,10 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const actor: Actor = { ...request.actor, origin: { ...request.actor.origin, idempotencyKey } };
     // Nest has set the status of a success already.
     const kept = await this.idempotency.claim(actor, contentOf(request), reply.statusCode);
-    if (kept) return of(replayed(reply, kept));
+    if (kept) {
+      this.replays.inc();
+      return of(replayed(reply, kept));
+    }
     request.actor = actor;
     return of(await this.run(actor, reply, next));
   }

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { principalOf, type Actor } from '../../auth/actor.js';
 import { KeyRing, UnsealError } from '../../crypto/key-ring.js';
 import { Database, type Transaction } from '../../database/transaction.js';
+import { RepeatedWork } from '../../jobs/repeated-work.js';
 import { ProcessLease } from '../../processes/process-lease.service.js';
 import { DomainError } from '../domain-error.js';
 import {
@@ -66,8 +67,11 @@ export class IdempotencyService implements OnApplicationBootstrap, OnApplication
   private readonly unsettled = new UnsettledKeys();
   /** Keys whose request failed while somebody else was to keep its answer: it may still come, when the database is back. */
   private readonly promised = new LRUCache<string, true>(PROMISED);
-  private cleanup: NodeJS.Timeout | undefined;
-  private stopped = false;
+  private readonly cleanup = new RepeatedWork(
+    () => this.removeExpired(),
+    CLEANUP_MS.every,
+    (error) => this.logger.warn({ err: error }, 'expired idempotency keys could not be removed'),
+  );
 
   constructor(
     private readonly database: Database,
@@ -76,13 +80,12 @@ export class IdempotencyService implements OnApplicationBootstrap, OnApplication
   ) {}
 
   onApplicationBootstrap(): void {
-    this.cleanUpIn(CLEANUP_MS.first + Math.random() * CLEANUP_MS.spread);
+    this.cleanup.start(CLEANUP_MS.first + Math.random() * CLEANUP_MS.spread);
   }
 
-  onApplicationShutdown(): void {
-    this.stopped = true;
-    clearTimeout(this.cleanup);
+  async onApplicationShutdown(): Promise<void> {
     this.unsettled.close();
+    await this.cleanup.stop();
   }
 
   /** The key that the request of this actor has claimed, for functions of the database; null where it claimed none. */
@@ -260,15 +263,6 @@ export class IdempotencyService implements OnApplicationBootstrap, OnApplication
   private note(key: ClaimedKey, what: Partial<Pick<Work, 'isHandedOver' | 'hasBegun'>>): void {
     const work = this.working.get(nameOf(key));
     if (work) Object.assign(work, what);
-  }
-
-  private cleanUpIn(ms: number): void {
-    if (this.stopped) return;
-    this.cleanup = setTimeout(() => {
-      this.removeExpired()
-        .catch((error: unknown) => this.logger.warn({ err: error }, 'expired idempotency keys could not be removed'))
-        .finally(() => this.cleanUpIn(CLEANUP_MS.every));
-    }, ms).unref();
   }
 }
 
