@@ -14,10 +14,30 @@ export async function start(script, env = {}) {
   const child = fork(new URL(script, import.meta.url), {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // As npm start has it.
+    execArgv: ['--max-semi-space-size=64'],
   });
   children.push(child);
   const [{ port }] = await Promise.race([once(child, 'message'), failed(child, script)]);
   return { url: `http://127.0.0.1:${port}`, pid: child.pid };
+}
+
+/** The most memory in MiB that the process had while this was done; NaN where there is no /proc. */
+export async function peakMemory({ pid }, work) {
+  const now = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
+  let peak = NaN;
+  const look = () => {
+    try {
+      peak = Math.max(now(), peak || 0);
+    } catch {
+      // Not on this system.
+    }
+  };
+  const timer = setInterval(look, 50);
+  await work();
+  clearInterval(timer);
+  look();
+  return peak;
 }
 
 /** Ends every process that was started here, and only those. */
@@ -34,14 +54,18 @@ export async function stopAll() {
 }
 
 /** One run against one server: requests a second, median latency in ms, CPU of the server process per request in us. */
-export async function load({ url, pid }, { path, method = 'GET', token, body, connections, seconds }) {
+export async function load({ url, pid }, { path, method = 'GET', token, body, headers, connections, seconds }) {
   const before = cpuSeconds(pid);
   const result = await autocannon({
     url: url + path,
     method,
     connections,
     duration: seconds,
-    headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body ? { 'content-type': 'application/json' } : {}),
+      ...headers,
+    },
     body: body ? JSON.stringify(body) : undefined,
   });
   if (result.non2xx > 0 || result.errors > 0)
@@ -67,14 +91,14 @@ export async function latencies(works, seconds) {
 }
 
 /** One request at a time on a connection that is kept alive. */
-export function poster(url, { path, body, token }) {
+export function poster(url, { path, body, token, headers }) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  return () => post(agent, url + path, token, body);
+  return () => post(agent, url + path, token, body, headers);
 }
 
-function post(agent, url, token, body) {
+function post(agent, url, token, body, more) {
   return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...more };
     const sent = request(url, { method: 'POST', agent, headers }, (answer) => {
       answer.resume();
       answer.on('end', () =>

@@ -16,13 +16,15 @@ const resources = Array.from({ length: 10_000 }, (_, index) => ({
 
 const ITEMS = 'mcp-control-plane/items';
 const PAGE = 100;
-const records = Array.from({ length: 10_000 }, (_, index) => ({
+/** Of one resource; the others have 10,000 records. */
+const MANY_RECORDS = { uri: 'bench://1', count: 100_000 };
+const record = (index) => ({
   id: String(index),
   title: `Record ${index}`,
   status: 'open',
   url: `https://bench.example/${index}`,
   updated_at: '2026-11-25T08:00:00Z',
-}));
+});
 
 const results = {
   initialize: (_params, path) => ({
@@ -36,8 +38,9 @@ const results = {
   // Records for a mapping, in pages, as our own providers answer.
   'resources/read': ({ uri, _meta: meta = {} }) => {
     const from = Number(meta[ITEMS]?.cursor ?? 0);
-    const page = records.slice(from, from + PAGE);
-    const next = from + PAGE < records.length ? { next_cursor: String(from + PAGE) } : {};
+    const count = uri === MANY_RECORDS.uri ? MANY_RECORDS.count : 10_000;
+    const page = Array.from({ length: PAGE }, (_, index) => record(from + index));
+    const next = from + PAGE < count ? { next_cursor: String(from + PAGE) } : {};
     return {
       contents: [{ uri, mimeType: 'application/json', text: JSON.stringify(page) }],
       _meta: { [ITEMS]: { checkpoint: '2026-11-25T08:00:00Z', ...next } },
