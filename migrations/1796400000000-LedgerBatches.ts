@@ -24,6 +24,10 @@ function addTo(table: string, kept: string): string {
                 END IF;`;
 }
 
+/** The ledger knows its rows by their keys, however large a table has become since the plans of a connection were made. */
+const BY_KEYS = 'SET enable_seqscan = off';
+const OPEN = 'ledger_open(json, json, json)';
+
 /**
  * Closing a batch of calls takes from the open rows what they say already, and the rest as arrays: to read whole rows from JSON was
  * three quarters of what the ledger cost the server. The function of six parameters stays for replicas of the version before.
@@ -42,7 +46,7 @@ export class LedgerBatches1796400000000 implements MigrationInterface {
               p_ids uuid[], p_reasons text[], p_sent bigint[], p_finished timestamptz[], p_outcomes text[], p_durations bigint[], p_received bigint[],
               p_costs numeric[], p_refused json, p_usage json, p_tools json, p_grants json, p_answers json, p_links json)
             RETURNS TABLE (workspace_access_id integer, period text, window_start date)
-            LANGUAGE plpgsql AS $$
+            LANGUAGE plpgsql ${BY_KEYS} AS $$
             #variable_conflict use_column
             DECLARE
               closed integer := 0; written integer; u record; g record; r record; link record; head record;
@@ -69,13 +73,13 @@ export class LedgerBatches1796400000000 implements MigrationInterface {
                    WHERE (s.requests >= b.max_requests AND s.requests - g.requests < b.max_requests)
                       OR (s.cost >= b.max_cost AND s.cost - g.cost < b.max_cost);
               END LOOP; END IF;
-              FOR r IN
+              IF EXISTS (SELECT FROM open_calls WHERE id = ANY(p_ids) AND budget_window IS NOT NULL) THEN FOR r IN
                   SELECT workspace_access_id, budget_period, budget_window, count(*) AS calls, sum(reserved_cost) AS cost
                     FROM open_calls WHERE id = ANY(p_ids) AND budget_window IS NOT NULL
                    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LOOP
                 UPDATE budget_windows w SET reserved_requests = w.reserved_requests - r.calls, reserved_cost = w.reserved_cost - r.cost
                  WHERE w.workspace_access_id = r.workspace_access_id AND w.period = r.budget_period AND w.window_start = r.budget_window;
-              END LOOP;
+              END LOOP; END IF;
               IF p_answers IS NOT NULL THEN FOR r IN SELECT * FROM json_to_recordset(p_answers)
                   AS k(principal text, key text, request_id text, process_id uuid, status integer, answer text) LOOP
                 IF r.answer IS NULL THEN PERFORM idempotency_release(r.principal, r.key, r.request_id, r.process_id);
@@ -89,7 +93,7 @@ export class LedgerBatches1796400000000 implements MigrationInterface {
                     AS e(id, ${ENDED})),
                 gone AS (
                   DELETE FROM open_calls o USING ends
-                   WHERE o.id = ends.id AND o.id = ANY(p_ids) AND o.organization_id = link.organization_id
+                   WHERE o.id = ends.id AND o.organization_id = link.organization_id
                   RETURNING ${qualified('o', KEPT)}, ${qualified('ends', ENDED)})
                 INSERT INTO calls (${KEPT}, ${ENDED}, chain_seq, chain_hash)
                 SELECT ${KEPT}, ${ENDED}, head.seq, head.hash FROM gone;
@@ -106,9 +110,16 @@ export class LedgerBatches1796400000000 implements MigrationInterface {
               END IF;
             END $$
         `);
+    await queryRunner.query(`ALTER FUNCTION ${OPEN} ${BY_KEYS}`);
+    // Without budgets it is empty, and that is all that has to be seen of it.
+    await queryRunner.query(
+      `CREATE INDEX "open_calls_reserved_idx" ON "open_calls" ("id") WHERE "budget_window" IS NOT NULL`,
+    );
   }
 
   public async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(`DROP INDEX "open_calls_reserved_idx"`);
+    await queryRunner.query(`ALTER FUNCTION ${OPEN} RESET enable_seqscan`);
     await queryRunner.query(
       `DROP FUNCTION ledger_close(uuid[], text[], bigint[], timestamptz[], text[], bigint[], bigint[], numeric[], json, json, json, json, json, json)`,
     );

@@ -168,7 +168,7 @@ export class StreamableHttpWire implements Wire {
     if (typeof version !== 'string' || !isObject(params)) return this.posting;
     const tool = message.method === 'tools/call' && typeof params.name === 'string' ? params.name : undefined;
     const parameters = tool === undefined ? undefined : this.options.parametersOf(tool);
-    return { ...this.posting, ...modernHeaders(version, String(message.method), params, parameters) };
+    return Object.assign(modernHeaders(version, String(message.method), params, parameters), this.posting);
   }
 
   private headersFor(accept: string): Record<string, string> {

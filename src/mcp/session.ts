@@ -183,12 +183,8 @@ export class Session {
     const token = call?.onProgress ? { progressToken: id } : undefined;
     if (!this.envelope && !token && !call?.meta) return { jsonrpc: '2.0', id, method, params: given };
     const own = isObject(given._meta) ? given._meta : undefined;
-    return {
-      jsonrpc: '2.0',
-      id,
-      method,
-      params: { ...given, _meta: { ...own, ...call?.meta, ...token, ...this.envelope } },
-    };
+    const meta = { ...own, ...call?.meta, ...token, ...this.envelope };
+    return { jsonrpc: '2.0', id, method, params: own ? { ...given, _meta: meta } : { _meta: meta, ...given } };
   }
 
   /** 2026-07-28: a result may ask for input instead of being one, where somebody can give it. */

@@ -69,13 +69,13 @@ export class AdmissionService {
     const principal = await this.authentication.authenticate(authorization);
     if (!principal) return null;
     const now = { ...principal, origin: actor.origin };
-    return this.workspaces.organizationOf(now, workspaceId).then(
-      () => now,
-      (error: unknown) => {
-        if (error instanceof DomainError && error.code === 'resource_not_found') return null;
-        throw error;
-      },
-    );
+    try {
+      await this.workspaces.organizationOf(now, workspaceId);
+      return now;
+    } catch (error) {
+      if (error instanceof DomainError && error.code === 'resource_not_found') return null;
+      throw error;
+    }
   }
 
   /** A page in a browser must not use our door by a name of its own that leads here (MCP, Streamable HTTP, Security). */

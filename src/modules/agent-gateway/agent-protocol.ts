@@ -53,12 +53,12 @@ export const SERVER_META = { [SERVER_INFO_KEY]: SERVER_INFO };
 
 /** What every result of the new era says of itself. */
 export function finished(method: string, result: JsonObject): JsonObject {
-  const own = isObject(result._meta) ? result._meta : {};
+  const own = isObject(result._meta) ? { ...result._meta, ...SERVER_META } : SERVER_META;
   return {
     resultType: 'complete',
     ...result,
     ...(CACHEABLE.has(method) ? { ttlMs: FRESH_MS, cacheScope: 'private' } : {}),
-    _meta: { ...own, ...SERVER_META },
+    _meta: own,
   };
 }
 

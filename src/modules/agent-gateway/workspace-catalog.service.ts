@@ -1,6 +1,7 @@
 import { Injectable, OnModuleDestroy } from '@nestjs/common';
 import { EventsService, type DomainEvent } from '../../platform/events/events.service.js';
 import { FreshCache } from '../../platform/events/fresh-cache.js';
+import type { MaybePromise } from '../../platform/maybe-promise.js';
 import { CONNECTION_CHANGED, CONNECTION_STATUS } from '../connections/connections.events.js';
 import { ConnectedServersService } from '../connections/connected-servers.service.js';
 import { DISCOVERY_FINISHED, TOOL_CHANGED } from '../discovery/discovery.events.js';
@@ -74,7 +75,7 @@ export class WorkspaceCatalogService implements OnModuleDestroy {
     this.catalogs.close();
   }
 
-  of(organizationId: string, workspaceId: string): Promise<WorkspaceCatalog> {
+  of(organizationId: string, workspaceId: string): MaybePromise<WorkspaceCatalog> {
     return this.catalogs.get(`${organizationId} ${workspaceId}`, () => this.compile(organizationId, workspaceId));
   }
 

@@ -6,6 +6,7 @@ import { UpstreamPool } from '../../mcp/upstream-pool.js';
 import { Database } from '../../platform/database/transaction.js';
 import { EventsService } from '../../platform/events/events.service.js';
 import { FreshCache } from '../../platform/events/fresh-cache.js';
+import type { MaybePromise } from '../../platform/maybe-promise.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import {
   priceOf,
@@ -71,7 +72,7 @@ export class ConnectionTargetsService implements OnModuleDestroy {
     const { target, shared, isActive } = await this.reachable(connectionId);
     if (!isActive)
       throw new DomainError('access_denied', 'The connection is switched off', { reason: 'connection_inactive' });
-    return { ...target, principal: shared ? SHARED_PRINCIPAL : principal };
+    return { principal: shared ? SHARED_PRINCIPAL : principal, ...target };
   }
 
   /**
@@ -98,7 +99,7 @@ export class ConnectionTargetsService implements OnModuleDestroy {
     return { ...describe(connectionId, organizationId, rendered, options), principal: SHARED_PRINCIPAL };
   }
 
-  private reachable(connectionId: string): Promise<Reachable> {
+  private reachable(connectionId: string): MaybePromise<Reachable> {
     return this.known.get(connectionId, () => this.read(connectionId));
   }
 

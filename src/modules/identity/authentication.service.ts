@@ -6,6 +6,7 @@ import { Environment } from '../../platform/config/environment.js';
 import { Database } from '../../platform/database/transaction.js';
 import { EventsService } from '../../platform/events/events.service.js';
 import { FreshCache } from '../../platform/events/fresh-cache.js';
+import type { MaybePromise } from '../../platform/maybe-promise.js';
 import { AuditService } from '../audit/audit.service.js';
 import { IDENTITY_CHANGED } from './identity.events.js';
 import { toUserResponse, type UserRow } from './users.dto.js';
@@ -97,7 +98,7 @@ export class AuthenticationService implements OnModuleDestroy {
     return rights.actor;
   }
 
-  private rightsOf(token: VerifiedToken): Promise<CachedRights | null> {
+  private rightsOf(token: VerifiedToken): MaybePromise<CachedRights | null> {
     const key = `${token.issuedBy}:${token.use}:${token.subject}:${token.sessionId ?? ''}`;
     return this.rights.find(key, () =>
       token.use === 'workspace' ? this.rightsOfAgent(token) : this.rightsOfUser(token),

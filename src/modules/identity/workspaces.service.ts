@@ -5,6 +5,7 @@ import { administeredOrganizationIds, hasRole, requireRole, type Actor } from '.
 import { nameTaken } from '../../platform/database/database-errors.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { forbidden, notFound } from '../../platform/http/domain-error.js';
+import type { MaybePromise } from '../../platform/maybe-promise.js';
 import { IdempotencyService } from '../../platform/http/idempotency/idempotency.service.js';
 import { Page, readPage } from '../../platform/http/paging.js';
 import { AuditService, type Change } from '../audit/audit.service.js';
@@ -85,8 +86,8 @@ export class WorkspacesService {
   }
 
   /** The organization of a workspace that the actor sees; without the database for one it works in. @throws DomainError 404 */
-  async organizationOf(actor: Actor, id: string): Promise<string> {
-    return actor.workspaces.get(id)?.organizationId ?? (await this.get(actor, id)).organization.id;
+  organizationOf(actor: Actor, id: string): MaybePromise<string> {
+    return actor.workspaces.get(id)?.organizationId ?? this.get(actor, id).then(({ organization }) => organization.id);
   }
 
   /** Names of workspaces that the caller is known to work in. */

@@ -28,6 +28,7 @@ export function priceOf(book: PriceBook, tool: string | null): Price {
 
 /** Exact: what a call with this many bytes costs. */
 export function costOf({ perCall, perMegabyte }: Price, bytes: number): Amount {
+  if (perCall === '0' && perMegabyte === '0') return '0';
   return amountOf(unitsOf(perCall) + (unitsOf(perMegabyte) / MEGABYTE) * BigInt(bytes));
 }
 

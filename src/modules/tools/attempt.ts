@@ -6,7 +6,7 @@ import { REASONS, type Access } from '../workspace-access/access-decisions.servi
 import type { Attempt } from '../usage/ledger.service.js';
 import { timesFromNow } from './call-times.js';
 import type { Caller } from './caller.js';
-import type { Use } from './upstream-use.service.js';
+import type { Carrying, Use } from './upstream-use.service.js';
 
 /** What goes out, without on whose behalf. */
 export type Outgoing = Omit<Use, 'principal' | 'trace'>;
@@ -59,12 +59,8 @@ export function chargedTo(attempt: Attempt, access: Access): Attempt {
   };
 }
 
-export function toolCall(
-  { connectionId }: ToolFacts,
-  name: string,
-  args: object,
-): Pick<Use, 'connectionId' | 'operation' | 'params'> {
-  return { connectionId, operation: 'tools/call', params: { name, arguments: args } };
+export function toolCall({ connectionId }: ToolFacts, name: string, args: object, carrying: Carrying): Outgoing {
+  return { connectionId, operation: 'tools/call', params: { name, arguments: args }, ...carrying };
 }
 
 export function bytesOf(value: unknown): number {

@@ -1,11 +1,10 @@
-import type { CancelSignal } from '../../platform/cancellation.js';
 import { Injectable } from '@nestjs/common';
 import { metaOfWindow, type ItemWindow } from '../../mcp/provider-meta.js';
-import { principalOf } from '../../platform/auth/actor.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
+import type { MaybePromise } from '../../platform/maybe-promise.js';
+import type { CheckResult } from '../../platform/schemas/compiled-schema.js';
 import { SchemaChecker } from '../../platform/schemas/schema-checker.js';
-import { RequestLimits } from '../../platform/throttling/request-limits.js';
-import { ConnectionTargetsService } from '../connections/connection-targets.service.js';
 import type { PromptFacts } from '../discovery/prompt-catalog.service.js';
 import type { ToolFacts } from '../discovery/tool-catalog.service.js';
 import {
@@ -13,32 +12,16 @@ import {
   filterCompletion,
   filterResourceResult,
   filterToolResult,
-  REASONS,
-  Refused,
-  type Access,
   type Allowed,
   type CompletionTarget,
   type Lookup,
 } from '../workspace-access/access-decisions.service.js';
-import { LedgerService, type Attempt } from '../usage/ledger.service.js';
-import { answered, failed, reasonOf, withheld } from './call-end.js';
+import { attemptOf, isNotThere, isServersOwn, requireReviewed, toolCall, withoutKey } from './attempt.js';
+import { answered } from './call-end.js';
+import { CallPathService } from './call-path.service.js';
 import { onUpstream } from './call-times.js';
-import {
-  attemptOf,
-  bytesOf,
-  chargedTo,
-  isNotThere,
-  isServersOwn,
-  principalIn,
-  requireReviewed,
-  signalOf,
-  toolCall,
-  uncheckedError,
-  withoutKey,
-  type Outgoing,
-} from './attempt.js';
 import type { Caller } from './caller.js';
-import { UpstreamUseService, type Carrying, type Subscriber } from './upstream-use.service.js';
+import type { Carrying, Subscriber } from './upstream-use.service.js';
 
 export type { Caller } from './caller.js';
 export type { Carrying } from './upstream-use.service.js';
@@ -65,37 +48,15 @@ export interface Completable extends Pick<PromptFacts, 'connectionId' | 'organiz
   named: string;
 }
 
-/** One use of an upstream on the path: what the ledger says of it, and what goes out. */
-interface Call<Answer> {
-  attempt: Attempt;
-  /** The name of the tool at the server, which may have a price of its own. */
-  toolName: string | null;
-  request: Outgoing;
-  filter: (result: unknown, decision: Allowed) => unknown;
-  /** What the client is answered. @throws DomainError where the result is none */
-  toAnswer: (result: unknown) => Answer;
-  /** What the client is told of an error. */
-  toError?: (error: unknown) => unknown;
-}
-
-/** By which right something is done directly: an admin's own. */
-const DIRECT = 'direct';
 const LOOKUP = 'lookup';
 
-/**
- * The one path of every use of an upstream: grant and policy on the arguments, definition, schema, ledger row opened, session,
- * upstream, policy on the result, ledger row closed. Whatever is decided, counted or written about calls belongs here and
- * nowhere else.
- */
+/** What can be done with an upstream. Each of it goes the one path, see CallPathService. */
 @Injectable()
 export class InvocationService {
   constructor(
     private readonly decisions: AccessDecisionsService,
     private readonly schemas: SchemaChecker,
-    private readonly targets: ConnectionTargetsService,
-    private readonly ledger: LedgerService,
-    private readonly upstream: UpstreamUseService,
-    private readonly limits: RequestLimits,
+    private readonly path: CallPathService,
   ) {}
 
   /**
@@ -113,17 +74,20 @@ export class InvocationService {
     const attempt = attemptOf(caller, tool, tool.id, args);
     const lookUp = (lookup: Lookup) =>
       onUpstream(attempt.times, () => this.lookUp(caller, tool, lookup, carrying.signal));
-    const access = await this.recorded(attempt, () =>
-      this.decisions.forCall(caller.actor, caller.workspace, tool, args, lookUp),
-    );
-    await this.limit(attempt, access);
-    const given = access.kind === 'granted' ? access.decision.arguments : args;
-    await this.recorded(chargedTo(attempt, access), async () => {
-      requireReviewed(tool);
-      await this.checkArguments(tool, given);
+    // With what the policy puts in.
+    let given: Allowed['arguments'] = args;
+    const admitted = await this.path.admitted({
+      attempt,
+      toolName: tool.name,
+      decide: () => this.decisions.forCall(caller.actor, caller.workspace, tool, args, lookUp),
+      check: (access) => {
+        requireReviewed(tool);
+        if (access.kind === 'granted') given = access.decision.arguments;
+        return this.checkArguments(tool, given);
+      },
     });
-    const request = { ...toolCall(tool, tool.name, given), ...carrying };
-    return this.use(access, { attempt, toolName: tool.name, request, filter: filterToolResult, toAnswer });
+    const request = toolCall(tool, tool.name, given, carrying);
+    return this.path.use(admitted, { request, filter: filterToolResult, toAnswer });
   }
 
   /** @throws as {@link callTool} */
@@ -142,11 +106,8 @@ export class InvocationService {
       resourceId: resource.listedAs,
       operation,
     };
-    const access = await this.recorded(attempt, () => this.decisions.forRead(caller.actor, caller.workspace, resource));
-    await this.limit(attempt, access);
-    return this.use(access, {
-      attempt,
-      toolName: null,
+    const decide = () => this.decisions.forRead(caller.actor, caller.workspace, resource);
+    return this.path.use(await this.path.admitted({ attempt, toolName: null, decide }), {
       request: { connectionId, operation, params, ...carrying },
       filter: filterResourceResult,
       toAnswer,
@@ -168,10 +129,10 @@ export class InvocationService {
     const operation = 'resources/subscribe';
     const params = { uri };
     const attempt = { ...attemptOf(caller, resource, null, params), resourceId: resource.listedAs, operation };
-    const access = await this.recorded(attempt, () => this.decisions.forRead(caller.actor, caller.workspace, resource));
-    await this.limit(attempt, access);
+    const decide = () => this.decisions.forRead(caller.actor, caller.workspace, resource);
+    const admitted = await this.path.admitted({ attempt, toolName: null, decide });
     const request = { connectionId, operation, params, subscriber, ...carrying } as const;
-    await this.use(access, { attempt, toolName: null, request, filter: (result) => result, toAnswer: () => null });
+    await this.path.use(admitted, { request, filter: (result) => result, toAnswer: () => null });
   }
 
   /**
@@ -190,11 +151,15 @@ export class InvocationService {
     const params = args === undefined ? { name: definition.name } : { name: definition.name, arguments: args };
     const attempt = { ...attemptOf(caller, prompt, null, params), resourceId: id, operation };
     const target = { uri, resourceId: id, connectionId, organizationId, named };
-    const access = await this.recorded(attempt, () => this.decisions.forRead(caller.actor, caller.workspace, target));
-    await this.limit(attempt, access);
-    await this.recorded(chargedTo(attempt, access), async () => requireReviewed(prompt));
+    const decide = () => this.decisions.forRead(caller.actor, caller.workspace, target);
+    const admitted = await this.path.admitted({
+      attempt,
+      toolName: null,
+      decide,
+      check: () => requireReviewed(prompt),
+    });
     const request = { connectionId, operation, params, ...carrying } as const;
-    return this.use(access, { attempt, toolName: null, request, filter: (result) => result, toAnswer });
+    return this.path.use(admitted, { request, filter: (result) => result, toAnswer });
   }
 
   /**
@@ -212,13 +177,15 @@ export class InvocationService {
     const { connectionId, resourceId } = target;
     const operation = 'completion/complete';
     const attempt = { ...attemptOf(caller, target, null, params), resourceId, operation };
-    const access = await this.recorded(attempt, () =>
-      this.decisions.forCompletion(caller.actor, caller.workspace, target),
-    );
-    await this.limit(attempt, access);
-    await this.recorded(chargedTo(attempt, access), async () => requireReviewed(target));
+    const decide = () => this.decisions.forCompletion(caller.actor, caller.workspace, target);
+    const admitted = await this.path.admitted({
+      attempt,
+      toolName: null,
+      decide,
+      check: () => requireReviewed(target),
+    });
     const request = { connectionId, operation, params, ...carrying } as const;
-    return this.use(access, { attempt, toolName: null, request, filter: filterCompletion, toAnswer });
+    return this.path.use(admitted, { request, filter: filterCompletion, toAnswer });
   }
 
   /** What a call touches, asked of the server. Null where it said nothing that could be read. */
@@ -231,9 +198,10 @@ export class InvocationService {
       workspaceId: lookup.workspaceId,
       workspaceAccessId: lookup.grantId,
     };
-    const request = { ...toolCall(tool, lookup.tool, lookup.arguments), signal };
+    const request = toolCall(tool, lookup.tool, lookup.arguments, { signal });
+    const price = await this.path.priceOf(attempt, lookup.tool);
     try {
-      return await this.send(attempt, LOOKUP, lookup.tool, request, (result) => ({
+      return await this.path.send({ attempt, price }, LOOKUP, request, (result) => ({
         value: result,
         end: answered(result, null),
         bytesShown: 0,
@@ -245,116 +213,28 @@ export class InvocationService {
     }
   }
 
-  /** From the decision to the answer. */
-  private use<Answer>(access: Access, call: Call<Answer>): Promise<Answer> {
-    const { toolName, request, filter, toAnswer, toError } = call;
-    const { actor } = call.attempt;
-    if (access.kind === 'direct') {
-      const finish = (result: unknown) => finished(result, result, toAnswer);
-      return this.send(call.attempt, DIRECT, toolName, request, finish, toError);
-    }
-    const { decision } = access;
-    // Where the result was to decide, the text of an error is one that nobody could check.
-    const told = (error: unknown) => {
-      if (!decision.decidedBefore && isServersOwn(error)) return uncheckedError();
-      return toError ? toError(error) : error;
-    };
-    const finish = (result: unknown) => {
-      const filtered = filter(result, decision);
-      if (filtered !== null) return finished(result, filtered, toAnswer);
-      const error = new DomainError('access_denied', REASONS.result_withheld, { reason: 'result_withheld' });
-      return { error, end: withheld(actor, error), bytesShown: 0 };
-    };
-    return this.send(chargedTo(call.attempt, access), decision.reason, toolName, request, finish, told);
-  }
-
-  /**
-   * Between the two commits of the ledger: nothing leaves before the first, no answer is given before the second.
-   * @param finish from the result to what becomes of it
-   * @param toError what is thrown for an error of the upstream
-   */
-  private async send<Answer>(
-    attempt: Attempt,
-    reason: string,
-    toolName: string | null,
-    request: Outgoing,
-    finish: (result: unknown) => Finished<Answer>,
-    toError: (error: unknown) => unknown = (error) => error,
-  ): Promise<Answer> {
-    const price = await this.recorded(attempt, () => this.targets.priceOf(attempt.connectionId, toolName));
-    const { params, operation } = request;
-    const sent = bytesOf(operation === 'tools/call' ? params.arguments : params);
-    const call = await this.ledger.open(attempt, reason, price, sent);
-    const started = performance.now();
-    let outcome: Finished<Answer>;
-    try {
-      const { trace } = attempt.actor.origin;
-      const sent = { ...request, principal: principalIn(attempt), trace, signal: signalOf(attempt, request) };
-      const result = await onUpstream(attempt.times, () => this.upstream.send(sent));
-      outcome = finish(result);
-    } catch (error) {
-      const told = toError(error);
-      outcome = { error: told, end: failed(error, attempt.actor, told), bytesShown: 0 };
-    }
-    const durationUs = (performance.now() - started) * 1_000;
-    await this.ledger.close(call, { ...outcome.end, durationUs, bytesReceived: outcome.bytesShown });
-    if ('error' in outcome) throw outcome.error;
-    return outcome.value;
-  }
-
-  /** Agents have a limit for each grant. @throws DomainError 429 */
-  private async limit(attempt: Attempt, access: Access): Promise<void> {
-    if (attempt.door !== 'agent' || access.kind !== 'granted') return;
-    await this.recorded(chargedTo(attempt, access), () => this.limits.requireAgents(`grant:${access.grantId}`));
-  }
-
-  /** What is refused is an attempt all the same. */
-  private async recorded<T>(attempt: Attempt, decide: () => Promise<T>): Promise<T> {
-    try {
-      return await decide();
-    } catch (error) {
-      if (!(error instanceof DomainError) || error.code === 'unavailable') throw error;
-      // Where no grant counts it, the agent does: each refusal is written down.
-      if (attempt.door === 'agent' && attempt.workspaceAccessId === null)
-        await this.limits.requireAgents(principalOf(attempt.actor));
-      if (error instanceof Refused) {
-        const { workspaceId, grantId, reason, isHidden } = error;
-        await this.ledger.refuse({ ...attempt, workspaceId, workspaceAccessId: grantId, isHidden }, reason);
-      } else await this.ledger.refuse(attempt, reasonOf(error));
-      throw error;
-    }
-  }
-
-  private async checkArguments(tool: ToolFacts, args: Readonly<Record<string, unknown>>): Promise<void> {
+  private checkArguments(tool: ToolFacts, args: Readonly<Record<string, unknown>>): MaybePromise<void> {
     if (tool.schemaProblem !== null) {
       throw new DomainError(
         'arguments_undecided',
         `The server's schema for this tool can not be used: ${tool.schemaProblem}`,
       );
     }
-    const result = await this.schemas.check(tool.definition.inputSchema, args);
-    if (result.valid) return;
-    if ('undecided' in result) {
-      throw new DomainError(
-        'arguments_undecided',
-        'The arguments could not be checked against the schema of the tool in time',
-      );
-    }
-    const fields: Record<string, string[]> = {};
-    for (const { path, message } of result.errors)
-      (fields[`arguments${path.replaceAll('/', '.')}`] ??= []).push(message);
-    throw new DomainError('arguments_invalid', 'The arguments do not fit the schema of the tool', { fields });
+    const result = this.schemas.check(tool.definition.inputSchema, args);
+    return result instanceof Promise ? result.then(requireValid) : requireValid(result);
   }
 }
 
-/** What becomes of a result, and how the ledger closes the call. */
-type Finished<Answer> = ({ value: Answer } | { error: unknown }) & {
-  end: ReturnType<typeof answered>;
-  /** Of what the caller may see: the size of the rest would tell of it. */
-  bytesShown: number;
-};
-
-function finished<Answer>(result: unknown, shown: unknown, toAnswer: (result: unknown) => Answer): Finished<Answer> {
-  const value = toAnswer(shown);
-  return { value, end: answered(result, value), bytesShown: bytesOf(shown) };
+/** @throws DomainError naming the fields */
+function requireValid(result: CheckResult): void {
+  if (result.valid) return;
+  if ('undecided' in result) {
+    throw new DomainError(
+      'arguments_undecided',
+      'The arguments could not be checked against the schema of the tool in time',
+    );
+  }
+  const fields: Record<string, string[]> = {};
+  for (const { path, message } of result.errors) (fields[`arguments${path.replaceAll('/', '.')}`] ??= []).push(message);
+  throw new DomainError('arguments_invalid', 'The arguments do not fit the schema of the tool', { fields });
 }

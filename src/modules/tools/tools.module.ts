@@ -5,6 +5,7 @@ import { IdentityModule } from '../identity/identity.module.js';
 import { UsageModule } from '../usage/usage.module.js';
 import { WorkspaceAccessModule } from '../workspace-access/workspace-access.module.js';
 import { AddServerService } from './add-server.service.js';
+import { CallPathService } from './call-path.service.js';
 import { InvocationService } from './invocation.service.js';
 import { ResourceReadingService } from './resource-reading.service.js';
 import { ResourcesController } from './resources.controller.js';
@@ -20,6 +21,7 @@ import { UpstreamUseService } from './upstream-use.service.js';
   controllers: [ServersController, ToolsController, ResourcesController],
   providers: [
     AddServerService,
+    CallPathService,
     InvocationService,
     ResourceReadingService,
     ServersService,

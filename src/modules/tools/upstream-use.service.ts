@@ -113,9 +113,9 @@ export class UpstreamUseService {
       // The keys are those of SEP-414: https://modelcontextprotocol.io/specification, "_meta".
       meta: { traceparent, ...(logLevel === undefined ? {} : { [LOG_LEVEL_KEY]: logLevel }) },
     };
-    let params = { ...use.params, ...use.input };
+    let params = use.input ? { ...use.params, ...use.input } : use.params;
     for (let round = 0; ; round++) {
-      const result = await this.pool.request(client ? { ...target, client } : target, operation, params, options);
+      const result = await this.pool.request(client ? { client, ...target } : target, operation, params, options);
       if (!peer || !asksForInput(result)) return result;
       requireOffered(peer, result);
       if (!peer.request) return result;

@@ -105,13 +105,51 @@ export function toFacts(id: string, attempt: Attempt, reason: string, bytesSent:
   };
 }
 
+/** Of a call that did nothing. */
+export const NOTHING_DONE = { duration_us: 0, bytes_received: 0, cost: '0' };
+
+/** Ends now. Written out, as an object of so many fields that is made by spreading others takes as long as its hash. */
+export function closedCall(
+  facts: CallFacts,
+  reason: string,
+  outcome: CallOutcome,
+  end: Pick<ClosedCall, 'duration_us' | 'bytes_received' | 'cost'>,
+): ClosedCall {
+  return {
+    id: facts.id,
+    organization_id: facts.organization_id,
+    workspace_id: facts.workspace_id,
+    workspace_access_id: facts.workspace_access_id,
+    connection_id: facts.connection_id,
+    resource_id: facts.resource_id,
+    tool_id: facts.tool_id,
+    user_id: facts.user_id,
+    token_id: facts.token_id,
+    door: facts.door,
+    operation: facts.operation,
+    started_at: facts.started_at,
+    reason,
+    bytes_sent: facts.bytes_sent,
+    request_id: facts.request_id,
+    address: facts.address,
+    arguments_hash: facts.arguments_hash,
+    is_hidden: facts.is_hidden,
+    finished_at: new Date().toISOString(),
+    outcome,
+    duration_us: end.duration_us,
+    bytes_received: end.bytes_received,
+    cost: end.cost,
+  };
+}
+
 /** SHA-256 over all that the row says, so that a changed byte shows. */
 export function digestOf(call: ClosedCall): Buffer {
+  // prettier-ignore
   const text = JSON.stringify([
-    ...[call.id, call.organization_id, call.workspace_id, call.workspace_access_id, call.connection_id],
-    ...[call.resource_id, call.tool_id, call.user_id, call.token_id, call.door, call.operation, call.started_at],
-    ...[call.reason, call.bytes_sent, call.request_id, call.address, call.arguments_hash, call.is_hidden],
-    ...[call.finished_at, call.outcome, call.duration_us, call.bytes_received, call.cost],
+    call.id, call.organization_id, call.workspace_id, call.workspace_access_id, call.connection_id,
+    call.resource_id, call.tool_id, call.user_id, call.token_id, call.door, call.operation, call.started_at,
+    call.reason, call.bytes_sent, call.request_id, call.address, call.arguments_hash, call.is_hidden,
+    call.finished_at, call.outcome, call.duration_us, call.bytes_received, call.cost,
   ]);
   return hash('sha256', text, 'buffer');
 }

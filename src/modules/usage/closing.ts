@@ -44,8 +44,8 @@ export function toClosing(calls: readonly ClosedCall[]): Closing {
     const place = `${call.connection_id} ${day} ${sortable(call.workspace_access_id)}`;
     add(
       entry(usage, `${place} ${sortable(call.resource_id)}`, () => ({
-        ...emptyDay(call, day),
         resource_id: call.resource_id,
+        ...emptyDay(call, day),
       })),
       call,
     );
@@ -53,7 +53,7 @@ export function toClosing(calls: readonly ClosedCall[]): Closing {
     // What counts on the tool itself is in the totals of its resource already.
     if (toolId !== null && toolId !== call.resource_id)
       add(
-        entry(tools, `${place} ${sortable(toolId)}`, () => ({ ...emptyDay(call, day), tool_id: toolId })),
+        entry(tools, `${place} ${sortable(toolId)}`, () => ({ tool_id: toolId, ...emptyDay(call, day) })),
         call,
       );
     const grantId = call.workspace_access_id;

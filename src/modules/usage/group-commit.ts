@@ -1,10 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
-/** Whoever wrote with so many others gives the next ones time to come together, as PostgreSQL's `commit_siblings` does. */
-const COMPANY = 4;
-/** Milliseconds: less than it takes to write a batch. */
-const GATHERING_MS = 2;
-
 interface Waiting<Item, Result> {
   item: Item;
   resolve: (result: Result) => void;
@@ -13,8 +6,7 @@ interface Waiting<Item, Result> {
 
 /**
  * Writes what arrives in shared transactions: a batch is everything that came while the previous one was written, so many
- * concurrent items share a commit and one alone waits for nobody. Where many come, they are given a moment more: a batch
- * costs the server much more than each of its rows.
+ * concurrent items share a commit and one alone waits for nobody.
  */
 export class GroupCommit<Item, Result> {
   private waiting: Waiting<Item, Result>[] = [];
@@ -45,10 +37,8 @@ export class GroupCommit<Item, Result> {
     this.isWriting = true;
     // What is added in the same turn of the event loop goes together.
     await Promise.resolve();
-    for (let written = 0; this.waiting.length > 0;) {
-      if (written > COMPANY) await delay(GATHERING_MS);
+    while (this.waiting.length > 0) {
       const batch = this.waiting.splice(0, this.most);
-      written = batch.length;
       try {
         const results = await this.write(batch.map(({ item }) => item));
         for (const [index, { resolve, reject }] of batch.entries()) {

@@ -156,7 +156,7 @@ export class LedgerWriter implements OnApplicationShutdown {
       const day = facts.started_at.slice(0, 10);
       const grant = facts.workspace_access_id;
       if (grant !== null) grants.set(`${grant} ${day}`, { workspace_access_id: grant, day });
-      return { ...facts, process_id: this.lease.id, reserved_cost: reservedCost };
+      return { process_id: this.lease.id, reserved_cost: reservedCost, ...facts };
     });
     const keys = batch.flatMap(({ facts, key }) => (key ? [{ ...key, call_id: facts.id }] : []));
     const refused = await this.again(() =>

@@ -7,7 +7,16 @@ import { errorBody } from '../../platform/http/error.filter.js';
 import { IdempotencyService } from '../../platform/http/idempotency/idempotency.service.js';
 import { MetricsService } from '../../platform/telemetry/metrics.service.js';
 import { costOf, type Price } from '../registry/registry.service.js';
-import { COUNTS, toFacts, type Attempt, type CallFacts, type CallOutcome, type CallTimes } from './call.js';
+import {
+  closedCall,
+  COUNTS,
+  NOTHING_DONE,
+  toFacts,
+  type Attempt,
+  type CallFacts,
+  type CallOutcome,
+  type CallTimes,
+} from './call.js';
 import { CallMetrics } from './call-metrics.js';
 import { ClosedBefore, LedgerWriter, type ClosingCall, type Refusal } from './ledger-writer.service.js';
 
@@ -87,8 +96,7 @@ export class LedgerService implements OnApplicationShutdown {
   /** One that is refused before it leaves. @throws DomainError 503 `unavailable` */
   async refuse(attempt: Attempt, reason: string): Promise<void> {
     const facts = toFacts(uuidv7(), attempt, reason, 0);
-    const end = { finished_at: new Date().toISOString(), duration_us: 0, bytes_received: 0, cost: '0' };
-    const call = { ...facts, ...end, outcome: 'denied' as const };
+    const call = closedCall(facts, reason, 'denied', NOTHING_DONE);
     await this.writer.closed({ call, wasOpened: false, answer: null }).catch(unavailable);
     this.calls.ended(facts, 'denied');
   }
@@ -99,15 +107,12 @@ export class LedgerService implements OnApplicationShutdown {
    */
   async close({ facts, price, actor, times }: OpenCall, end: CallEnd): Promise<void> {
     const bytes = Math.min(end.bytesReceived, LARGEST_ANSWER);
-    const call = {
-      ...facts,
-      reason: end.reason ?? facts.reason,
-      finished_at: new Date().toISOString(),
-      outcome: end.outcome,
+    const cost = COUNTS[end.outcome].isCharged ? costOf(price, facts.bytes_sent + bytes) : '0';
+    const call = closedCall(facts, end.reason ?? facts.reason, end.outcome, {
       duration_us: Math.round(end.durationUs),
       bytes_received: bytes,
-      cost: COUNTS[end.outcome].isCharged ? costOf(price, facts.bytes_sent + bytes) : '0',
-    };
+      cost,
+    });
     const answer = end.answer
       ? this.idempotency.sealed(actor, end.answer.status, end.answer.body)
       : this.idempotency.released(actor);
@@ -120,9 +125,9 @@ export class LedgerService implements OnApplicationShutdown {
 
   /** Closes what a process that is gone left open. False where it is closed already. */
   async closeLost(facts: CallFacts, outcome: 'unknown' | 'denied', reason: string): Promise<boolean> {
-    const end = { finished_at: new Date().toISOString(), duration_us: 0, bytes_received: 0, cost: '0' };
     try {
-      await this.writer.closed({ call: { ...facts, ...end, reason, outcome }, wasOpened: true, answer: null });
+      const call = closedCall(facts, reason, outcome, NOTHING_DONE);
+      await this.writer.closed({ call, wasOpened: true, answer: null });
       this.calls.ended(facts, outcome);
       return true;
     } catch (error) {
@@ -137,19 +142,23 @@ export class LedgerService implements OnApplicationShutdown {
       const late = (): void =>
         reject(new DomainError('unavailable', 'What the call did could not be written down yet', {}, RETRY_SECONDS));
       const timer = setTimeout(late, PATIENCE_MS).unref();
-      const settled = this.settled(closing, actor);
-      settled.then(resolve, reject).finally(() => clearTimeout(timer));
+      const settled = (): void => {
+        clearTimeout(timer);
+        this.underWay.delete(closing.call.id);
+      };
+      this.untilClosed(closing)
+        .catch((error: unknown) => this.takenForLost(error, actor))
+        .then(
+          () => {
+            settled();
+            resolve();
+          },
+          (error: unknown) => {
+            settled();
+            reject(error);
+          },
+        );
     });
-  }
-
-  private async settled(closing: ClosingCall, actor: Actor): Promise<void> {
-    try {
-      await this.untilClosed(closing);
-    } catch (error) {
-      await this.takenForLost(error, actor);
-    } finally {
-      this.underWay.delete(closing.call.id);
-    }
   }
 
   /** Its key gets that for an answer, as it would wait for one as long as this process lives. */

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { hasRole, type Actor } from '../../platform/auth/actor.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
+import type { MaybePromise } from '../../platform/maybe-promise.js';
 import { WorkspacesService } from '../identity/workspaces.service.js';
 import { PoliciesService, type Grant } from './policies.service.js';
-import { decideCall, type Allowed, type LookupNeeded } from './policy/decide-call.js';
+import { decideCall, type Allowed, type CallDecision, type LookupNeeded } from './policy/decide-call.js';
 import { decideCompletion, judgeCompletion, type CompletionTarget } from './policy/decide-completion.js';
 import { decideRead, judgeRead, type ReadTarget } from './policy/decide-read.js';
 import { judgeTool } from './policy/grant-policy.js';
@@ -86,7 +87,7 @@ export class AccessDecisionsService {
       if (workspaceIds === 'direct') seen.push(tool);
       else {
         const grants = await Promise.all(
-          workspaceIds.map((id) => this.policies.of(tool.organizationId, id, tool.connectionId)),
+          workspaceIds.map(async (id) => this.policies.of(tool.organizationId, id, tool.connectionId)),
         );
         if (grants.flat().some(({ policy }) => judgeTool(policy, tool).isGranted)) seen.push(tool);
       }
@@ -102,9 +103,9 @@ export class AccessDecisionsService {
     args: Record<string, unknown>,
     lookUp: LookUp,
   ): Promise<Access> {
-    return this.decide(actor, workspace, tool, { type: 'tool', id: tool.publicId }, async (grant) => ({
+    return this.decide(actor, workspace, tool, { type: 'tool', id: tool.publicId }, (grant) => ({
       isSeen: judgeTool(grant.policy, tool).isGranted,
-      decision: await withLookups(grant, tool, args, lookUp),
+      decision: withLookups(grant, tool, args, lookUp),
     }));
   }
 
@@ -115,7 +116,7 @@ export class AccessDecisionsService {
     target: ReadTarget & Used & { named: string | number },
   ): Promise<Access> {
     // As the caller named it: the id of a row would tell that there is one.
-    return this.decide(actor, workspace, target, { type: 'resource', id: target.named }, async ({ policy }) => ({
+    return this.decide(actor, workspace, target, { type: 'resource', id: target.named }, ({ policy }) => ({
       isSeen: judgeRead(policy, target).isGranted,
       decision: decideRead(policy, target),
     }));
@@ -127,7 +128,7 @@ export class AccessDecisionsService {
     workspace: string | undefined,
     target: CompletionTarget & Used & { named: string },
   ): Promise<Access> {
-    return this.decide(actor, workspace, target, { type: 'resource', id: target.named }, async ({ policy }) => ({
+    return this.decide(actor, workspace, target, { type: 'resource', id: target.named }, ({ policy }) => ({
       isSeen: judgeCompletion(policy, target).isGranted,
       decision: decideCompletion(policy, target),
     }));
@@ -138,7 +139,7 @@ export class AccessDecisionsService {
     named: string | undefined,
     used: Used,
     object: Denied['object'],
-    ask: (grant: Grant) => Promise<{ isSeen: boolean; decision: Allowed | Denied }>,
+    ask: (grant: Grant) => { isSeen: boolean; decision: MaybePromise<Allowed | Denied> },
   ): Promise<Access> {
     const workspaceIds = await this.candidates(actor, named, used.organizationId);
     if (workspaceIds === 'direct') return { kind: 'direct' };
@@ -146,10 +147,11 @@ export class AccessDecisionsService {
     for (const workspaceId of workspaceIds) {
       for (const grant of await this.policies.of(used.organizationId, workspaceId, used.connectionId)) {
         if (used.grantId !== undefined && used.grantId !== grant.policy.grant.id) continue;
-        const outcome = { workspaceId, grantId: grant.policy.grant.id, ...(await ask(grant)) };
-        outcomes.push(outcome);
+        const { isSeen, decision: asked } = ask(grant);
+        const decision = asked instanceof Promise ? await asked : asked;
+        outcomes.push({ workspaceId, grantId: grant.policy.grant.id, isSeen, decision });
         // The oldest that allows is charged; the others of the workspace are not asked.
-        if (outcome.decision.allowed) break;
+        if (decision.allowed) break;
       }
     }
     const allowing = outcomes.flatMap(({ workspaceId, grantId, decision }) =>
@@ -165,14 +167,15 @@ export class AccessDecisionsService {
   }
 
   /** The workspaces whose grants are asked, or `direct` for an admin who acts for no workspace. */
-  private async candidates(
+  private candidates(
     actor: Actor,
     named: string | undefined,
     organizationId: string,
-  ): Promise<string[] | 'direct'> {
+  ): MaybePromise<string[] | 'direct'> {
     if (named !== undefined) {
-      const isOfOrganization = (await this.workspaces.organizationOf(actor, named)) === organizationId;
-      return isOfOrganization ? [named] : [];
+      const itsOwn = this.workspaces.organizationOf(actor, named);
+      const ifThere = (id: string): string[] => (id === organizationId ? [named] : []);
+      return itsOwn instanceof Promise ? itsOwn.then(ifThere) : ifThere(itsOwn);
     }
     if (hasRole(actor, organizationId, 'admin')) return 'direct';
     return [...actor.workspaces].filter(([, place]) => place.organizationId === organizationId).map(([id]) => id);
@@ -219,15 +222,25 @@ function details({ reason, object, rule, change }: Denied): Pick<Denied, 'reason
 }
 
 /** Asks the server what the arguments leave open, once for each scope that needs it. */
-async function withLookups(
+function withLookups(
+  grant: Grant,
+  tool: PolicyTool,
+  args: Record<string, unknown>,
+  lookUp: LookUp,
+): MaybePromise<Allowed | Denied> {
+  const decision = decideCall(grant.policy, tool, args);
+  return decision.allowed === 'lookup' ? afterLookups(grant, tool, args, lookUp, decision) : decision;
+}
+
+async function afterLookups(
   { policy, workspaceId, lookupTools }: Grant,
   tool: PolicyTool,
   args: Record<string, unknown>,
   lookUp: LookUp,
+  first: LookupNeeded,
 ): Promise<Allowed | Denied> {
   const lookups = new Map<string, readonly Tuple[]>();
-  for (;;) {
-    const decision = decideCall(policy, tool, args, lookups);
+  for (let decision: CallDecision = first; ; decision = decideCall(policy, tool, args, lookups)) {
     if (decision.allowed !== 'lookup') return decision;
     // A tool that was raised above read, or waits for a review, is not asked: then nothing is known.
     const toolId = lookupTools.get(decision.tool);

@@ -2,6 +2,7 @@ import { Injectable, OnModuleDestroy } from '@nestjs/common';
 import { Database } from '../../platform/database/transaction.js';
 import { EventsService, type DomainEvent } from '../../platform/events/events.service.js';
 import { FreshCache } from '../../platform/events/fresh-cache.js';
+import type { MaybePromise } from '../../platform/maybe-promise.js';
 import { CONNECTION_CHANGED } from '../connections/connections.events.js';
 import { ConnectionsService } from '../connections/connections.service.js';
 import { DISCOVERY_FINISHED, TOOL_CHANGED } from '../discovery/discovery.events.js';
@@ -84,7 +85,7 @@ export class PoliciesService implements OnModuleDestroy {
   }
 
   /** The grants of a workspace on a connection, oldest first; those that are switched off too. */
-  of(organizationId: string, workspaceId: string, connectionId: string): Promise<Grant[]> {
+  of(organizationId: string, workspaceId: string, connectionId: string): MaybePromise<Grant[]> {
     return this.grants.get(`${organizationId} ${workspaceId} ${connectionId}`, async () => {
       const rows = await this.database.manager.query<GrantRow[]>(
         `SELECT id, workspace_id, connection_id, permission_level, is_active, resource_filters FROM workspace_access
@@ -107,13 +108,13 @@ export class PoliciesService implements OnModuleDestroy {
       [workspaceIds],
     );
     const grants = await Promise.all(
-      places.map((place) => this.of(place.organization_id, place.workspace_id, place.connection_id)),
+      places.map(async (place) => this.of(place.organization_id, place.workspace_id, place.connection_id)),
     );
     return grants.flat();
   }
 
   /** @throws DomainError 404 */
-  connection(connectionId: string): Promise<ConnectionPolicy> {
+  connection(connectionId: string): MaybePromise<ConnectionPolicy> {
     return this.connections.get(connectionId, () => this.readConnection(connectionId));
   }
 

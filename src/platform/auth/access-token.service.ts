@@ -14,6 +14,7 @@ import { v7 as uuidv7, validate as isUuid } from 'uuid';
 import { Environment } from '../config/environment.js';
 import { developmentSecrets } from '../crypto/development-secrets.js';
 import { EgressClient } from '../egress/egress-client.js';
+import type { MaybePromise } from '../maybe-promise.js';
 
 /** Issuer of our own tokens where `JWT_ISSUER` names an OpenID provider. */
 const OWN_ISSUER = 'mcp-control-plane';
@@ -81,10 +82,13 @@ export class AccessTokenService {
   }
 
   /** What a token says when it is genuine, meant for us and in its time; null for every other string. */
-  async verify(token: string): Promise<VerifiedToken | null> {
+  verify(token: string): MaybePromise<VerifiedToken | null> {
     const known = this.verified.get(token);
     if (known) return known.expiresAt.getTime() > Date.now() ? known : null;
-    if (token.length > LONGEST_TOKEN) return null;
+    return token.length > LONGEST_TOKEN ? null : this.verifyNow(token);
+  }
+
+  private async verifyNow(token: string): Promise<VerifiedToken | null> {
     try {
       const local = decodeProtectedHeader(token).alg === 'HS256';
       const result = local ? await this.verifyLocal(token) : await this.verifyProvider(token);

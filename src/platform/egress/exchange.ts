@@ -103,7 +103,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { head } = this;
     if (this.encoding === 'identity') {
       this.finish();
-      return this.settle.resolve({ ...head, body });
+      return this.settle.resolve({ body, ...head });
     }
     void decompress(body, this.encoding, this.limits.maxBytes).then(
       (unpacked) => {

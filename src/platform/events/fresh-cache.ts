@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Subscription } from 'rxjs';
+import type { MaybePromise } from '../maybe-promise.js';
 import { RESYNC, type DomainEvent, type EventsService } from './events.service.js';
 
 /** How often the clock is looked at: lifetimes are seconds. */
@@ -33,17 +34,17 @@ export class FreshCache<V extends object> {
     });
   }
 
-  /** The known value, or what `load` reads; one load at a time for each key. */
-  get(key: string, load: () => Promise<V>): Promise<V> {
-    return this.find(key, load) as Promise<V>;
+  /** The known value at once, else what `load` reads; one load at a time for each key. */
+  get(key: string, load: () => Promise<V>): MaybePromise<V> {
+    return this.find(key, load) as MaybePromise<V>;
   }
 
   /** The same for what may not be there; that there is nothing is not kept. */
-  async find(key: string, load: () => Promise<V | null>): Promise<V | null> {
-    const known = this.known.get(key);
-    if (known) return known;
-    const underWay = this.loading.get(key);
-    if (underWay) return underWay;
+  find(key: string, load: () => Promise<V | null>): MaybePromise<V | null> {
+    return this.known.get(key) ?? this.loading.get(key) ?? this.load(key, load);
+  }
+
+  private async load(key: string, load: () => Promise<V | null>): Promise<V | null> {
     const { changes } = this;
     const loading = load();
     this.loading.set(key, loading);

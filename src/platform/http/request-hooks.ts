@@ -60,7 +60,7 @@ export function useRequestHooks(fastify: FastifyInstance, hooks: RequestHooks): 
     }
     const principal = await hooks.authenticate(request.headers.authorization);
     const origin = { requestId: request.id, address: request.ip, idempotencyKey: null, trace: request.trace };
-    request.actor = principal && { ...principal, origin };
+    request.actor = principal && { origin, ...principal };
     await limit(hooks.limits, request, reply);
     // Not before: who is kept waiting for must not be able to keep others out, and who was turned away has nothing under way.
     if (reply.raw.closed) return;

@@ -1,5 +1,6 @@
 import { Injectable, OnApplicationShutdown } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { MaybePromise } from '../maybe-promise.js';
 import { useEventLoopLag } from './event-loop-lag.js';
 import { Series, type Labels } from './series.js';
 import { VERSION } from './version.js';
@@ -19,8 +20,6 @@ export interface Distribution {
   /** @param value in the unit that the metric's name ends in */
   observe(value: number, ...values: string[]): void;
 }
-
-type MaybePromise<T> = T | Promise<T>;
 
 /**
  * Prometheus metrics. Who knows what happened registers the metric for it here, with all values that its labels can have:

@@ -1,4 +1,5 @@
 import { DomainError } from '../http/domain-error.js';
+import type { MaybePromise } from '../maybe-promise.js';
 import type { EventCounter, MetricsService } from '../telemetry/metrics.service.js';
 import type { LeaseLimiter, LimitState } from './lease-limiter.js';
 
@@ -18,7 +19,7 @@ export class RequestLimits {
   }
 
   /** Counts one request. `principal`: see principalOf. `address`: the client's, an IPv6 one cut to its /64. */
-  consume(principal: string | null, address: string): LimitState | Promise<LimitState> {
+  consume(principal: string | null, address: string): MaybePromise<LimitState> {
     const state = principal === null ? this.anonymous.consume(`address:${address}`) : this.signedIn.consume(principal);
     return this.counted(state, principal === null ? 'anonymous' : 'signed_in');
   }
@@ -28,20 +29,23 @@ export class RequestLimits {
    * @param key of the grant, or of the agent
    * @throws DomainError 429
    */
-  async requireAgents(key: string): Promise<void> {
-    const counted = this.counted(this.agents.consume(key), 'agents');
-    const state = counted instanceof Promise ? await counted : counted;
-    if (!state.allowed) throw tooMany(state);
+  requireAgents(key: string): MaybePromise<void> {
+    const state = this.counted(this.agents.consume(key), 'agents');
+    return state instanceof Promise ? state.then(requireAllowed) : requireAllowed(state);
   }
 
   private counted(
-    state: LimitState | Promise<LimitState>,
+    state: MaybePromise<LimitState>,
     limit: 'signed_in' | 'anonymous' | 'agents',
-  ): LimitState | Promise<LimitState> {
+  ): MaybePromise<LimitState> {
     if (state instanceof Promise) return state.then((late) => this.counted(late, limit));
     if (!state.allowed) this.refused.inc(limit);
     return state;
   }
+}
+
+function requireAllowed(state: LimitState): void {
+  if (!state.allowed) throw tooMany(state);
 }
 
 export function tooMany({ limit, resetSeconds }: LimitState): DomainError {
