@@ -148,16 +148,8 @@ export class LedgerService implements OnApplicationShutdown {
       };
       this.untilClosed(closing)
         .catch((error: unknown) => this.takenForLost(error, actor))
-        .then(
-          () => {
-            settled();
-            resolve();
-          },
-          (error: unknown) => {
-            settled();
-            reject(error);
-          },
-        );
+        .then(resolve, reject)
+        .finally(settled);
     });
   }
 
