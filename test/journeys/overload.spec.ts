@@ -63,14 +63,20 @@ describe('a process that has too much to do', () => {
   });
 
   it('does so while its event loop hardly turns', async () => {
-    const ends = performance.now() + 10_000;
+    const ends = performance.now() + 20_000;
     const answers: number[] = [];
+    const asked: Promise<unknown>[] = [];
+    const isOver = (): boolean => performance.now() > ends || answers.includes(503);
+    // Each turn asks anew: an answer takes several.
     const stall = (): void => {
       for (const end = performance.now() + 800; performance.now() < end;);
-      if (performance.now() < ends && !answers.includes(503)) setTimeout(stall, 1);
+      if (isOver()) return;
+      asked.push(me().then(({ status }) => answers.push(status)));
+      setTimeout(stall, 1);
     };
     setTimeout(stall, 1);
-    while (performance.now() < ends && !answers.includes(503)) answers.push((await me()).status);
+    await until(async () => isOver());
+    await Promise.all(asked);
     expect(answers).toContain(503);
     await until(async () => (await me()).status === 200);
   });

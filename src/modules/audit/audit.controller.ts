@@ -2,6 +2,7 @@ import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { ClientGone } from '../../platform/http/client-gone.js';
 import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
 import type { Page } from '../../platform/http/paging.js';
@@ -65,7 +66,7 @@ export class AuditController {
   verify(
     @CurrentActor() actor: Actor,
     @Query() query: VerifyAudit,
-    @ClientGone() signal: AbortSignal,
+    @ClientGone() signal: CancelSignal,
   ): Promise<VerificationResponse> {
     return this.verification.verify(actor, query, signal);
   }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { administeredOrganizationIds, type Actor } from '../../platform/auth/actor.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { KeyRing } from '../../platform/crypto/key-ring.js';
 import { Database } from '../../platform/database/transaction.js';
 import { forbidden, invalid, notFound } from '../../platform/http/domain-error.js';
@@ -37,7 +38,7 @@ export class VerificationService {
    * Reads whole chains: seconds for a million links.
    * @throws DomainError 400 for a head that this installation did not sign, 403, 404
    */
-  async verify(actor: Actor, query: VerifyAudit, signal: AbortSignal): Promise<VerificationResponse> {
+  async verify(actor: Actor, query: VerifyAudit, signal: CancelSignal): Promise<VerificationResponse> {
     const given = query.head === undefined ? undefined : this.required(query.head);
     const organizations = this.organizations(actor, query.organization ?? given?.organizationId);
     if (given && !organizations.includes(given.organizationId))
@@ -71,7 +72,7 @@ export class VerificationService {
     organization: string,
     head: Head | null,
     given: readonly Head[],
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<Verified> {
     const stored = await this.database.manager.query<StoredHead[]>(STORED, [organization]);
     const signed = [...given];

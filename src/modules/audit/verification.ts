@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import type { AuditTrail, TrailLink } from './audit-trails.js';
 import type { ProblemResponse } from './audit.dto.js';
 import { ORIGIN, type Head, type Retired } from './signed-head.js';
@@ -32,7 +33,7 @@ export async function verifyChain(
   trail: AuditTrail,
   organizationId: string,
   expectations: Expectations,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<Verified> {
   const walk = new ChainWalk(expectations);
   for (let last = 0; ;) {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Actor } from '../../platform/auth/actor.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { traceOfRequest } from '../../platform/telemetry/trace-context.js';
 import { ResourcesService, type ResourceDetails } from '../discovery/resources.service.js';
@@ -51,7 +52,7 @@ export class ItemReaderService {
     place: ReadPlace,
     requestId: string,
     since: string | null,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): AsyncGenerator<RenderedPage> {
     const config = compileConfig({ ...place.config });
     const resource = await this.resources.details(place.organization_id, place.resource_id);
@@ -86,7 +87,7 @@ export class ItemReaderService {
     resource: ResourceDetails,
     config: CompiledConfig,
     at: { requestId: string; since: string | null; cursor: Cursor | null },
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<{ items: readonly unknown[]; next: Cursor | null; checkpoint: string | null }> {
     const caller = {
       actor: mappingActor(place, at.requestId),

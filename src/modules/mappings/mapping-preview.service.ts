@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import type { Actor } from '../../platform/auth/actor.js';
 import { ItemReaderService } from './item-reader.service.js';
 import type { PreviewedItem } from './mappings.dto.js';
@@ -14,7 +15,7 @@ export class MappingPreviewService {
     private readonly reader: ItemReaderService,
   ) {}
 
-  async preview(actor: Actor, id: number, signal: AbortSignal): Promise<{ items: PreviewedItem[] }> {
+  async preview(actor: Actor, id: number, signal: CancelSignal): Promise<{ items: PreviewedItem[] }> {
     const mapping = await this.mappings.editable(actor, id);
     const place = { ...mapping, mapping_id: id };
     for await (const { items } of this.reader.pages(place, actor.origin.requestId, null, signal)) {

@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } fr
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { ClientGone } from '../../platform/http/client-gone.js';
 import { ApiErrors, ApiExample, NoContent } from '../../platform/http/openapi.js';
 import { Page } from '../../platform/http/paging.js';
@@ -121,7 +122,7 @@ export class MappingsController {
     @Param('id', mappingId) id: number,
     @Param('external') external: string,
     @Body() body: PushItem,
-    @ClientGone() signal: AbortSignal,
+    @ClientGone() signal: CancelSignal,
   ): Promise<PushedResponse> {
     return this.pushes.push(actor, id, external, body.data, signal);
   }
@@ -134,7 +135,7 @@ export class MappingsController {
   preview(
     @CurrentActor() actor: Actor,
     @Param('id', mappingId) id: number,
-    @ClientGone() signal: AbortSignal,
+    @ClientGone() signal: CancelSignal,
   ): Promise<{ items: PreviewedItem[] }> {
     return this.previews.preview(actor, id, signal);
   }

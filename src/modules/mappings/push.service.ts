@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Actor } from '../../platform/auth/actor.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { Database } from '../../platform/database/transaction.js';
 import { NOT_STORABLE } from '../../platform/http/body-rules.js';
 import { DomainError, invalid, notFound } from '../../platform/http/domain-error.js';
@@ -54,7 +55,7 @@ export class PushService {
     mappingId: number,
     externalId: string,
     data: Record<string, unknown>,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<PushedResponse> {
     const mapping = await this.mappings.editable(actor, mappingId);
     const { push } = compileConfig({ ...mapping.config });
@@ -106,7 +107,7 @@ export class PushService {
     mapping: VisibleMapping,
     { read }: CompiledPush,
     context: { external_id: string } & Record<string, unknown>,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<RenderedItem> {
     // The key of the request is for what changes something.
     const asking = { ...actor, origin: { ...actor.origin, idempotencyKey: null } };
@@ -124,7 +125,7 @@ export class PushService {
     mapping: VisibleMapping,
     push: CompiledPush,
     context: { external_id: string } & Record<string, unknown>,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<void> {
     const item = await this.current(actor, mapping, push, context, signal).catch((error: unknown) => {
       if (!(error instanceof DomainError)) throw error;
@@ -157,7 +158,7 @@ export class PushService {
     mapping: VisibleMapping,
     name: string,
     args: Record<string, unknown>,
-    signal: AbortSignal,
+    signal: CancelSignal,
     toAnswer: (result: unknown) => T,
   ): Promise<T> {
     const tool = await this.toolOf(mapping, name);

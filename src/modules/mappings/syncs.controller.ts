@@ -3,6 +3,7 @@ import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires } from '../../platform/auth/decorators.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { ClientGone } from '../../platform/http/client-gone.js';
 import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
 import { Page, PageQuery } from '../../platform/http/paging.js';
@@ -63,7 +64,7 @@ export class SyncsController {
     @Param('id', mappingId) id: number,
     @Body(EmptyBodyAsObject) body: SyncRequest,
     @Headers('prefer') prefer: string | undefined,
-    @ClientGone() signal: AbortSignal,
+    @ClientGone() signal: CancelSignal,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SyncedResponse | SyncResponse> {
     const isAsync = /\brespond-async\b/i.test(prefer ?? '');

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import type { Actor } from '../../platform/auth/actor.js';
+import { toAbortSignal, type CancelSignal } from '../../platform/cancellation.js';
 import { Database, type Transaction } from '../../platform/database/transaction.js';
 import { DomainError, notFound } from '../../platform/http/domain-error.js';
 import { Page, PageQuery, readPage } from '../../platform/http/paging.js';
@@ -37,7 +38,7 @@ export class SyncsService {
   ) {}
 
   /** @returns the sync as it is after 20 s at the latest; @throws DomainError 409 `sync_running`, or what made it fail */
-  async sync(actor: Actor, mappingId: number, request: SyncRequest, signal: AbortSignal): Promise<SyncResponse> {
+  async sync(actor: Actor, mappingId: number, request: SyncRequest, signal: CancelSignal): Promise<SyncResponse> {
     return this.untilEnded(await this.start(actor, mappingId, request), signal);
   }
 
@@ -81,15 +82,16 @@ export class SyncsService {
     return row;
   }
 
-  private async untilEnded(sync: SyncResponse, signal: AbortSignal): Promise<SyncResponse> {
+  private async untilEnded(sync: SyncResponse, signal: CancelSignal): Promise<SyncResponse> {
     const until = Date.now() + PATIENCE_MS;
+    const gone = toAbortSignal(signal);
     let latest = sync;
     for (
       let pause = LOOK_MS.first;
       isUnderWay(latest) && Date.now() < until;
       pause = Math.min(pause * 2, LOOK_MS.longest)
     ) {
-      await delay(pause, undefined, { signal }).catch(() => undefined);
+      await delay(pause, undefined, { signal: gone }).catch(() => undefined);
       if (signal.aborted) return latest;
       latest = await this.row(sync.mapping, sync.id);
     }

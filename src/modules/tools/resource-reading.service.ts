@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { ItemWindow } from '../../mcp/provider-meta.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { notFound } from '../../platform/http/domain-error.js';
 import { ResourcesService } from '../discovery/resources.service.js';
 import { AccessDecisionsService } from '../workspace-access/access-decisions.service.js';
@@ -26,7 +27,7 @@ export class ResourceReadingService {
     serverId: string,
     uri: string,
     organization: string | undefined,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<ResourceAnswer> {
     const { id: connectionId, organizationId } = await this.servers.findFor(caller, serverId, organization);
     const canBeThere = uri.length <= LONGEST_URI && !uri.includes('\0');
@@ -37,7 +38,7 @@ export class ResourceReadingService {
   }
 
   /** By the id of its row. */
-  async readById(caller: Caller, id: number, window: ItemWindow, signal: AbortSignal): Promise<ResourceAnswer> {
+  async readById(caller: Caller, id: number, window: ItemWindow, signal: CancelSignal): Promise<ResourceAnswer> {
     const organizations = await this.decisions.organizationsOf(caller.actor, caller.workspace);
     const { connectionId, organizationId, uri } = await this.resources.readable(organizations, id);
     const resource = { connectionId, organizationId, uri, resourceId: id, listedAs: id, named: id, window };

@@ -1,6 +1,7 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Requires, TakesWorkspace } from '../../platform/auth/decorators.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { ClientGone } from '../../platform/http/client-gone.js';
 import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
 import { Page } from '../../platform/http/paging.js';
@@ -75,7 +76,7 @@ export class ResourcesController {
     @CurrentCaller() caller: Caller,
     @Param('id', resourceId) id: number,
     @Body(EmptyBodyAsObject) window: ReadResource,
-    @ClientGone() signal: AbortSignal,
+    @ClientGone() signal: CancelSignal,
   ): Promise<ResourceAnswer> {
     return this.reading.readById(caller, id, window, signal);
   }

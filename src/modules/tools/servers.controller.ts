@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@ne
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../platform/auth/actor.js';
 import { CurrentActor, Requires, TakesWorkspace } from '../../platform/auth/decorators.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { ClientGone } from '../../platform/http/client-gone.js';
 import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
 import { Page } from '../../platform/http/paging.js';
@@ -91,7 +92,7 @@ export class ServersController {
     @Param('serverId') serverId: string,
     @Param('uri') uri: string,
     @Query() query: OrganizationQuery,
-    @ClientGone() signal: AbortSignal,
+    @ClientGone() signal: CancelSignal,
   ): Promise<ResourceAnswer> {
     return this.reading.readByUri(caller, serverId, uri, query.organization, signal);
   }

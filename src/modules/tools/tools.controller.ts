@@ -1,6 +1,7 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Requires, TakesWorkspace } from '../../platform/auth/decorators.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { ClientGone } from '../../platform/http/client-gone.js';
 import { ApiErrors, ApiExample } from '../../platform/http/openapi.js';
 import { Page } from '../../platform/http/paging.js';
@@ -65,7 +66,7 @@ export class ToolsController {
     @Param('id') id: string,
     @Query() query: OrganizationQuery,
     @Body(EmptyBodyAsObject) body: ExecuteTool,
-    @ClientGone() signal: AbortSignal,
+    @ClientGone() signal: CancelSignal,
   ): Promise<ToolAnswer> {
     return this.tools.execute(caller, id, query.organization, body, signal);
   }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { canBeAnId, theOnly } from '../../platform/auth/organization-choice.js';
+import type { CancelSignal } from '../../platform/cancellation.js';
 import { notFound } from '../../platform/http/domain-error.js';
 import type { Page } from '../../platform/http/paging.js';
 import { ToolCatalogService, type ToolFacts } from '../discovery/tool-catalog.service.js';
@@ -38,7 +39,7 @@ export class ToolsService {
     id: string,
     organization: string | undefined,
     body: ExecuteTool,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<ToolAnswer> {
     const tool = await this.find(caller, id, organization);
     return this.invocation.callTool(caller, tool, body.arguments ?? {}, { signal }, toToolAnswer);
